@@ -1,0 +1,55 @@
+PYTHON ?= python3
+TIER ?= standard
+JOBS ?= 2
+
+ifeq ($(filter $(TIER),smoke standard),)
+$(error TIER is '$(TIER)'; expected smoke or standard)
+endif
+ifneq ($(filter-out 0 1,$(RETRAIN)),)
+$(error RETRAIN is '$(RETRAIN)'; expected 1 or nothing)
+endif
+
+BIN := .venv/bin
+RUNNER := $(BIN)/python tools/book.py
+RETRAINING := $(if $(filter 1,$(RETRAIN)),--retrain)
+NBVAL := --nbval-current-env --nbval-cell-timeout=3600
+# TensorFlow's start-up lines hold process ids; its oneDNN kernels change the order of summation, and so the digits.
+export TF_CPP_MIN_LOG_LEVEL := 3
+export TF_ENABLE_ONEDNN_OPTS := 0
+
+.PHONY: help install book chapters site test validate bench clean
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
+
+install: .venv/installed  ## create .venv from requirements.txt (the other targets do it when needed)
+.venv/installed: requirements.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit("Python %d.%d found; 3.11 to 3.13 needed: make PYTHON=python3.12 ..." % v[:2])'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+book: install  ## run every chapter, build the site [TIER=smoke: tiny sizes] [RETRAIN=1: no shipped artefacts]
+	$(RUNNER) run --tier $(TIER) $(RETRAINING)
+	$(RUNNER) site --tier $(TIER)
+
+chapters: install  ## run every chapter at standard size and write the run back into book/ [RETRAIN=1]
+	$(RUNNER) run $(RETRAINING)
+	$(RUNNER) publish
+
+site: install  ## build the site from the committed chapters, without running them
+	$(RUNNER) site
+
+test: install  ## lint, unit and physics tests, every chapter at smoke size, strict build of the committed site
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	rm -rf _build/smoke
+	REDISCOVER_TIER=smoke REDISCOVER_RETRAIN=1 $(BIN)/pytest -n $(JOBS) --dist loadscope --nbval-lax $(NBVAL) book lib tests
+
+validate: install  ## every chapter at standard size: outputs must equal the committed ones
+	REDISCOVER_TIER=standard $(BIN)/pytest --nbval $(NBVAL) book
+
+bench: install  ## time the simulator and the training beside SciPy and Keras
+	@for file in benchmarks/bench_*.py; do PYTHONPATH=lib $(BIN)/python $$file || exit 1; done
+
+clean:  ## delete everything that a run wrote (not .venv)
+	rm -rf _build

@@ -1,0 +1,35 @@
+"""What every training here shares: keep a Keras model as plain arrays, and show how far it has come."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import numpy as np
+from tqdm.keras import TqdmCallback
+
+from . import store
+
+
+def fit_or_restore(model, config: dict, fit, folder=None):
+    """Train `model` by ``fit()`` (a Keras History), or fill it with the weights of an earlier such training.
+
+    Plain arrays load in every version of Keras; `.keras` files do not. The model gets the artefact as an attribute.
+    """
+
+    def train():
+        loss = np.array(fit().history["loss"])
+        return {f"weight {i:02d}": w for i, w in enumerate(model.get_weights())} | {"loss": loss}
+
+    artifact = store.load_or_train(config, train, folder)
+    if not artifact.fresh:
+        weights = [artifact.arrays[name] for name in sorted(artifact.arrays) if name.startswith("weight ")]
+        model.set_weights(weights)
+    model.artifact = artifact
+    return model
+
+
+def progress_bar() -> list:
+    """A progress bar in a terminal or a live notebook; none where the output is kept (papermill, nbval, tests)."""
+    live = "ipykernel" in sys.modules and not os.environ.get("REDISCOVER_QUIET")
+    return [TqdmCallback(verbose=0)] if live or sys.stderr.isatty() else []

@@ -1,0 +1,214 @@
+"""All that the machine is ever given: pairs of potential and density. ψ is not in here, and cannot be asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+import zlib
+from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
+from pathlib import Path
+
+import numpy as np
+
+from . import _check, potentials, simulator, store
+
+__all__ = ["Dataset", "simulate"]
+
+_PROPAGATORS = {"exact": simulator.propagate, "leapfrog": simulator.leapfrog}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Potentials, the densities measured in them, and how the experiment was set up.
+
+    Attributes
+    ----------
+    potential, density : numpy.ndarray
+        Shape (n, sites), float64; density at the right edge of every site.
+    spacing : float
+        Length of a site.
+    energy : float
+        Energy of every state.
+    origin : dict
+        Where the pairs come from, JSON-able: it stands for the data in the keys of trained artefacts. Left empty it
+        becomes a digest of the arrays. Give a new one with ``dataclasses.replace(data, density=..., origin=...)``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an array is empty, not finite, not two-dimensional, or the two differ in shape.
+
+    Examples
+    --------
+    >>> data = Dataset(potential=[[-1.0, -0.5]], density=[[0.9, 0.4]], spacing=0.4)
+    >>> len(data), data.potential.shape, list(data.origin)
+    (1, (1, 2), ['sha256'])
+    """
+
+    potential: np.ndarray
+    density: np.ndarray
+    spacing: float
+    energy: float = 0.0
+    origin: dict = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        checked = {
+            "potential": np.ascontiguousarray(_check.array("potential", self.potential, 2)),
+            "density": np.ascontiguousarray(_check.array("density", self.density, 2)),
+            "spacing": _check.positive("spacing", self.spacing),
+            "energy": _check.number("energy", self.energy),
+        }
+        V, rho = checked["potential"], checked["density"]
+        if V.shape != rho.shape:
+            raise ValueError(f"density must have the shape of potential, {V.shape}; got {rho.shape}")
+        checked["origin"] = dict(self.origin) or {"sha256": hashlib.sha256(V.tobytes() + rho.tobytes()).hexdigest()}
+        try:
+            json.dumps(checked["origin"])
+        except TypeError as problem:
+            raise TypeError(f"origin must hold only what JSON can; got {self.origin!r} ({problem})") from None
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)  # the one way to set a field of a frozen dataclass
+
+    def __len__(self) -> int:
+        return len(self.potential)
+
+    def split(self, *counts: int) -> tuple[Dataset, ...]:
+        """Cut into consecutive, disjoint parts of the given sizes; what is left over is dropped.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If there is no count, one is below 1 or they ask for more samples than there are.
+
+        Examples
+        --------
+        >>> train, test = simulate(10, sites=4).split(7, 3)
+        >>> len(train), len(test), test.origin["slice"]
+        (7, 3, [7, 10])
+        """
+        counts = [_check.integer("counts", c) for c in counts]
+        if not counts or sum(counts) > len(self):
+            raise ValueError(f"counts must name parts of {len(self)} samples; got {counts}")
+        first = self.origin.get("slice", [0])[0]  # rows are counted in the uncut data
+        return tuple(
+            Dataset(
+                self.potential[i:j],
+                self.density[i:j],
+                self.spacing,
+                self.energy,
+                {**self.origin, "slice": [first + i, first + j]},
+            )
+            for i, j in pairwise(accumulate(counts, initial=0))
+        )
+
+    def standardisation(self) -> tuple[float, float]:
+        """Mean and standard deviation of the potential, to shift and scale a network's input.
+
+        Raises
+        ------
+        ValueError
+            If the potential is the same everywhere.
+
+        Examples
+        --------
+        >>> Dataset([[1.0, 3.0]], [[1.0, 1.0]], spacing=1.0).standardisation()
+        (2.0, 1.0)
+        """
+        if np.ptp(self.potential) == 0:
+            raise ValueError(f"potential cannot be standardised: it is {self.potential.flat[0]} everywhere")
+        return float(self.potential.mean()), float(self.potential.std())
+
+    def save(self, path: Path | str) -> Path:
+        """Write one npz file, complete or not at all.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = simulate(3, sites=4).save(Path(folder) / "pairs.npz")
+        ...     len(Dataset.load(path))
+        3
+        """
+        path = Path(path)
+        setup = {"spacing": self.spacing, "energy": self.energy, "origin": self.origin}
+        with store.atomic_write(path) as file:
+            np.savez_compressed(file, potential=self.potential, density=self.density, setup=json.dumps(setup))
+        return path
+
+    @classmethod
+    def load(cls, path: Path | str) -> Dataset:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If the file is damaged or not a data set; the message names it.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Dataset.load(simulate(3, sites=4).save(Path(folder) / "pairs.npz")).origin["n"]
+        3
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return cls(file["potential"], file["density"], **json.loads(str(file["setup"])))
+        except (EOFError, KeyError, TypeError, ValueError, AttributeError, zipfile.BadZipFile, zlib.error) as problem:
+            raise ValueError(f"{path} is damaged or not a saved Dataset: {problem}") from problem
+
+
+def simulate(
+    n: int,
+    *,
+    sites: int = 40,
+    spacing: float = 0.4,
+    energy: float = 0.0,
+    low: float = -1.0,
+    high: float = -0.3,
+    correlation: float = 1.0,
+    seed: int | np.random.Generator = 0,
+    propagator: str = "exact",
+) -> Dataset:
+    """Run the experiment `n` times: random potentials, a state that starts as (ψ, ψ') = (1, 0), its densities.
+
+    Parameters
+    ----------
+    n, sites : int
+        Number of pairs and of sites.
+    spacing, energy : float
+        Length of a site and energy of the state.
+    low, high, correlation, seed
+        See `potentials.random`.
+    propagator : {"exact", "leapfrog"}
+        Which discrete Schrödinger equation rules this world.
+
+    Returns
+    -------
+    Dataset
+        Its origin lists the arguments, or is a digest of the arrays if `seed` is a generator.
+
+    Raises
+    ------
+    ValueError, TypeError
+        From `potentials.random` and `simulator.propagate`, or for an unknown propagator.
+
+    Examples
+    --------
+    >>> data = simulate(100)
+    >>> data.density.shape, data.origin["seed"]
+    ((100, 40), 0)
+    """
+    run = _PROPAGATORS[_check.choice("propagator", propagator, _PROPAGATORS)]
+    spacing, energy = _check.positive("spacing", spacing), _check.number("energy", energy)
+    V = potentials.random(n, sites, low=low, high=high, correlation=correlation, seed=seed)
+    origin = {}
+    if not isinstance(seed, np.random.Generator):
+        origin = {"kind": "simulate", "n": int(n), "sites": int(sites), "spacing": spacing, "energy": energy}
+        origin |= {"low": float(low), "high": float(high), "correlation": float(correlation)}
+        origin |= {"seed": int(seed), "propagator": propagator}
+    return Dataset(V, run(V, spacing, energy).density, spacing, energy, origin)

@@ -1,0 +1,478 @@
+"""The knowledge distiller: a recurrent auto-encoder over a translator's run, asked to make do with few numbers.
+
+One encoder looks at a single hidden state. From there on only the potential drives the latents, by a linear cell
+(`layers.TaylorCell`), and one decoder, shared by all sites, rebuilds what the translator does next. The loss is summed
+over the whole roll-out, so that latents must obey a law of motion, not merely store. Chapter 03 builds it from scratch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+import keras
+import numpy as np
+from keras import ops
+
+from . import _check
+from ._training import fit_or_restore, progress_bar
+from .dataset import Dataset
+from .layers import MemberWise, QuadraticForm, TaylorCell
+from .translator import Translator
+
+READOUTS = ("mlp", "quadratic", "linear")
+RECIPE = 1  # raise whenever a change below changes what training gives
+
+
+class Windows:
+    """Stretches of chains, cut so that a distiller can be trained and judged on them.
+
+    A window begins at one of the first `starts` sites and follows the chain for `length` steps. Of the translator's
+    run it shows the hidden state at the first site only. The potentials are inputs: at every site the last `known` ones.
+
+    Parameters
+    ----------
+    hidden : array_like
+        Hidden states, shape (n, sites, units).
+    potential : array_like
+        Standardised potentials, shape (n, sites).
+    target : array_like
+        What the decoder is to rebuild, shape (n, sites) or (n, sites, units).
+    length : int
+        Steps of a window; it has length + 1 sites.
+    starts : int
+        Number of sites at which windows may begin.
+    known : int
+        Number of potentials shown to the decoder at each site, the site's own first; 0 is padded before the chain.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes disagree, a value is not finite, or the chain is shorter than a window.
+
+    Examples
+    --------
+    >>> windows = Windows(np.ones((5, 10, 3)), np.ones((5, 10)), np.ones((5, 10)), length=6, starts=2)
+    >>> inputs, target = windows.cut(rows=[0, 1], starts=[0, 1], sites=[0, 6])
+    >>> inputs["hidden"].shape, inputs["known"].shape, target.shape
+    ((2, 3), (2, 7, 4), (2, 2))
+    """
+
+    def __init__(self, hidden, potential, target, *, length: int = 32, starts: int = 4, known: int = 4):
+        self.length, self.starts = _check.integer("length", length), _check.integer("starts", starts)
+        self.known = _check.integer("known", known)
+        self.hidden = _check.array("hidden", hidden, 3).astype("float32")
+        potential = _check.array("potential", potential, 2)
+        self.target = _check.array("target", target, (2, 3)).astype("float32")
+        n, sites = potential.shape
+        for name, array in (("hidden", self.hidden), ("target", self.target)):
+            if array.shape[:2] != (n, sites):
+                raise ValueError(f"{name} must begin with the shape of potential, {(n, sites)}; got {array.shape}")
+        if sites < starts + length:
+            raise ValueError(f"length must leave windows inside the chain of {sites} sites: {length} + {starts} do not fit")
+        self.padded = np.pad(potential, ((0, 0), (known - 1, 0))).astype("float32")
+        spread = self.target - self.target.mean((0, 1))
+        self.variance = float(np.mean(spread**2))
+
+    @classmethod
+    def of(cls, translator: Translator, potential: np.ndarray, readout: str = "mlp", **shape: int) -> Windows:
+        """Windows of a translator's own run: it rebuilds hidden states (`mlp`) or the density (`quadratic`, `linear`).
+
+        Examples
+        --------
+        >>> from rediscover.translator import Translator
+        >>> Windows.of(Translator(units=5), np.zeros((3, 40)), "mlp").target.shape
+        (3, 40, 5)
+        """
+        _check.choice("readout", readout, READOUTS)
+        hidden = translator.hidden_states(potential)
+        target = hidden if readout == "mlp" else translator.translate(potential)
+        return cls(hidden, translator.standardise(potential), target, **shape)
+
+    def __len__(self) -> int:
+        return len(self.hidden)
+
+    def cut(self, rows, starts, sites) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Inputs of a distiller and its target at the given `sites` (0 … length) of the windows ``(row, start)``."""
+        rows, starts, sites = np.asarray(rows), np.asarray(starts), np.asarray(sites, "int32")
+        chain = starts[:, None] + np.arange(self.length + 1)
+        lags = [self.padded[rows[:, None], chain + self.known - 1 - lag] for lag in range(self.known)]
+        inputs = {"hidden": self.hidden[rows, starts], "known": np.stack(lags, -1), "sites": sites}
+        return inputs, self.target[rows[:, None], starts[:, None] + sites]
+
+    @property
+    def start(self) -> np.ndarray:
+        """Where each chain's window begins when every chain is used once: the starts by turns, shape (n,)."""
+        return np.arange(len(self)) % self.starts
+
+    def batches(self, size: int = 500) -> Iterable[tuple[dict[str, np.ndarray], np.ndarray]]:
+        """Every chain once, all sites of its window, in batches; for judging, not for training."""
+        for first in range(0, len(self), size):
+            rows = np.arange(first, min(first + size, len(self)))
+            yield self.cut(rows, self.start[rows], np.arange(self.length + 1))
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a population is trained: a budget, and a horizon that grows.
+
+    The furthest site that counts grows from `first` to the whole window over the share `growth` of the training:
+    the law of one step is learned before its consequences far down the chain are.
+
+    Attributes
+    ----------
+    steps, batch : int
+        Number of gradient steps and windows in each.
+    rate : float
+        First learning rate of Adam; it decays as a cosine.
+    sites : int
+        Sites drawn at random at each step, out of those within the horizon.
+    first : int
+        First horizon, in steps.
+    growth : float
+        Share of training over which the horizon grows; 0 for the whole window from the start.
+    clip : float
+        Largest entry of a gradient. Entries, not norms, are clipped: members stay independent of each other.
+    noise : float
+        Standard deviation of the first Taylor coefficients about a step that changes nothing.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a value is not a positive number, or growth or noise negative.
+
+    Examples
+    --------
+    >>> Schedule(steps=100, first=2).horizon(0, length=32), Schedule(steps=100).horizon(99, length=32)
+    (2, 32)
+    """
+
+    steps: int = 1600
+    batch: int = 256
+    rate: float = 1e-2
+    sites: int = 8
+    first: int = 2
+    growth: float = 0.9
+    clip: float = 0.1
+    noise: float = 0.3
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "sites", "first"):
+            _check.integer(name, getattr(self, name))
+        for name in ("rate", "clip"):
+            _check.positive(name, getattr(self, name))
+        for name in ("growth", "noise"):
+            _check.at_least(name, getattr(self, name), 0)
+
+    def horizon(self, step: int, length: int) -> int:
+        """Furthest site that may be drawn at a training step."""
+        grown = step / (self.growth * self.steps) if self.growth else 1.0
+        return int(min(length, self.first + (length - self.first) * grown))
+
+
+class Curriculum(keras.utils.PyDataset):
+    """Batches of `Windows` along a `Schedule`; a batch is a pure function of its number and the seed.
+
+    Examples
+    --------
+    >>> windows = Windows(np.ones((5, 40, 3)), np.ones((5, 40)), np.ones((5, 40)))
+    >>> inputs, target = Curriculum(windows, Schedule(steps=10, batch=2))[0]
+    >>> target.shape
+    (2, 8)
+    """
+
+    def __init__(self, windows: Windows, schedule: Schedule, seed: int = 0, **kwargs):
+        super().__init__(**kwargs)
+        self.windows, self.schedule, self.seed = windows, schedule, _check.integer("seed", seed, 0)
+
+    def __len__(self) -> int:
+        return self.schedule.steps
+
+    def __getitem__(self, step: int):
+        rng, w, batch = np.random.default_rng([self.seed, step]), self.windows, self.schedule.batch
+        sites = rng.integers(0, self.schedule.horizon(step, w.length) + 1, self.schedule.sites)
+        return w.cut(rng.integers(0, len(w), batch), rng.integers(0, w.starts, batch), sites)
+
+
+@keras.saving.register_keras_serializable("rediscover")
+class PopulationError(keras.losses.Loss):
+    """Mean squared error of every member, summed over members: their gradients do not mix.
+
+    ``y_true`` (batch, sites, ...) is compared with ``y_pred`` (batch, members, sites, ...).
+
+    Parameters
+    ----------
+    variance : float
+        Of the target; the error is given as a fraction of it.
+
+    Examples
+    --------
+    >>> error = PopulationError()(keras.ops.zeros((4, 3)), keras.ops.ones((4, 2, 3)))
+    >>> float(error)  # two members, each wrong by one everywhere
+    2.0
+    """
+
+    def __init__(self, variance: float = 1.0, name: str = "population_error", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.variance = _check.positive("variance", variance)
+
+    def call(self, y_true, y_pred):
+        return ops.sum(_squared_error(y_true, y_pred), axis=-1) / self.variance
+
+    def get_config(self):
+        return super().get_config() | {"variance": self.variance}
+
+
+def _squared_error(y_true, y_pred):
+    """Shape (batch, members)."""
+    squares = ops.square(y_pred - ops.expand_dims(y_true, 1))
+    return ops.mean(squares, axis=tuple(range(2, len(y_pred.shape))))
+
+
+@keras.saving.register_keras_serializable("rediscover")
+class Distiller(keras.Model):
+    """A population of recurrent auto-encoders, trained side by side in one compiled step.
+
+    Every weight has a leading member axis and members share only the data, so each one trains as it would alone.
+
+    Parameters
+    ----------
+    latent_dim : int
+        Number of latent variables.
+    members : int
+        Number of independent trainings; member m is initialised with ``seed + m``.
+    readout : {"mlp", "quadratic", "linear"}
+        `mlp` rebuilds the hidden states from latents and known potentials; the others read the density off the latents.
+    units : int
+        Number of hidden units of the translator.
+    known : int
+        Number of known potentials that the `mlp` decoder is shown.
+    width : int
+        Units of each dense layer of encoder and decoder.
+    order : int
+        Highest power of the potential in the latent update.
+    noise, seed : float, int
+        Spread of the first update about the identity, and the seed of all first weights.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a size is not a positive integer or the readout is unknown.
+
+    Notes
+    -----
+    Inputs are ``{"hidden": (batch, units), "known": (batch, length + 1, known), "sites": (k,)}``; the output is
+    (batch, members, k, units) for `mlp` and (batch, members, k) else. Wang, Zhai & You, Science Bulletin 64 (2019) 1228.
+
+    Examples
+    --------
+    >>> distiller = Distiller(latent_dim=2, members=3, readout="mlp", units=5)
+    >>> inputs = {"hidden": np.zeros((4, 5)), "known": np.zeros((4, 33, 4)), "sites": np.arange(8)}
+    >>> distiller(inputs).shape
+    TensorShape([4, 3, 8, 5])
+    """
+
+    def __init__(
+        self, latent_dim, members=1, readout="mlp", units=64, known=4, width=64, order=2, noise=0.3, seed=0, **kwargs
+    ):
+        sizes = {"latent_dim": latent_dim, "members": members, "units": units, "known": known, "width": width}
+        sizes = {name: _check.integer(name, value) for name, value in sizes.items()}
+        self._settings = sizes | {
+            "readout": _check.choice("readout", readout, READOUTS),
+            "order": _check.integer("order", order),
+            "noise": _check.at_least("noise", noise, 0),
+            "seed": _check.integer("seed", seed, 0),
+        }
+        super().__init__(**kwargs)
+        self.latent_dim, self.members, self.readout = latent_dim, members, readout
+
+        def dense(equation, shape, number, **options):
+            # one einsum a layer; b batch, m member, s site. Layers are seeded far apart, members one by one.
+            first = MemberWise("glorot_uniform", seed + 10_000 * number)
+            return keras.layers.EinsumDense(equation, shape, kernel_initializer=first, **options)
+
+        self.normalise = keras.layers.Normalization(name="normalise")  # of the hidden states; see adapt
+        self.normalise.build((None, units))
+        self.encoder = keras.Sequential(
+            [
+                keras.Input((units,)),
+                self.normalise,
+                dense("bh,mhw->bmw", (members, width), 1, bias_axes="mw", activation="tanh"),
+                dense("bmw,mwd->bmd", (members, latent_dim), 2, bias_axes="md"),
+            ],
+            name="encoder",
+        )
+        cell = TaylorCell(latent_dim, order, members, noise, seed)
+        self.update = keras.layers.RNN(cell, return_sequences=True, unroll=True, name="update")
+        self.update.build((None, None, 1))
+        if readout == "mlp":
+            wide, deep = {"bias_axes": "mw", "activation": "gelu"}, (members, None, width)
+            layers = [
+                dense("bmsd,mdw->bmsw", deep, 3, **wide),
+                dense("bmsd,mdw->bmsw", deep, 4, **wide),
+                dense("bmsd,mdw->bmsw", (members, None, units), 5, bias_axes="mw"),
+            ]
+            sees = latent_dim + known
+        else:
+            linear = dense("bmsd,md->bms", (members, None), 6, bias_axes="m")
+            layers = [QuadraticForm(members, seed + 70_000) if readout == "quadratic" else linear]
+            sees = latent_dim
+        self.decoder = keras.Sequential([keras.Input((members, None, sees)), *layers], name="decoder")
+        self.built = True
+
+    def adapt(self, windows: Windows) -> None:
+        """Take mean and variance of the hidden states from the windows to learn from, as Keras's `Normalization` does."""
+        self.normalise.adapt(windows.hidden[:, : windows.starts].reshape(-1, windows.hidden.shape[-1]))
+
+    def encode(self, hidden):
+        """First latents from one hidden state: (batch, units) to (batch, members, latent_dim)."""
+        return self.encoder(hidden)
+
+    def roll_out(self, hidden, potential):
+        """Latents along a window, (batch, members, length + 1, latent_dim), from its first hidden state.
+
+        `potential` (batch, length) holds the standardised potentials of the sites after the first.
+        """
+        start = ops.reshape(self.encode(hidden), (-1, self.members * self.latent_dim))
+        rest = self.update(potential[..., None], initial_state=start)
+        chain = ops.concatenate([start[:, None], rest], axis=1)
+        chain = ops.reshape(chain, (-1, chain.shape[1], self.members, self.latent_dim))
+        return ops.transpose(chain, (0, 2, 1, 3))
+
+    def call(self, inputs):
+        known, sites = inputs["known"], inputs["sites"]
+        g = ops.take(self.roll_out(inputs["hidden"], known[:, 1:, 0]), sites, axis=2)
+        if self.readout == "mlp":
+            known = ops.take(known, sites, axis=1)[:, None]
+            g = ops.concatenate([g, ops.repeat(known, self.members, axis=1)], axis=-1)
+        return self.decoder(g)
+
+    def coefficients(self) -> np.ndarray:
+        """Taylor coefficients U_n of every member's update, shape (members, order + 1, latent_dim, latent_dim).
+
+        Examples
+        --------
+        >>> Distiller(latent_dim=2, members=3).coefficients().shape
+        (3, 3, 2, 2)
+        """
+        return ops.convert_to_numpy(self.update.cell.kernel)
+
+    def latents(self, windows: Windows) -> np.ndarray:
+        """Latents of every member along every window, shape (members, n, length + 1, latent_dim)."""
+        parts = [self.roll_out(x["hidden"], x["known"][:, 1:, 0]) for x, _ in windows.batches()]
+        return np.concatenate([ops.convert_to_numpy(p) for p in parts]).swapaxes(0, 1)
+
+    def member_losses(self, windows: Windows) -> np.ndarray:
+        """Mean squared error of every member over all sites, as a fraction of the target's variance, shape (members,)."""
+        parts = [ops.convert_to_numpy(_squared_error(y, self(x))) for x, y in windows.batches()]
+        return np.concatenate(parts).mean(0, dtype="float64") / windows.variance
+
+    def get_config(self):
+        return super().get_config() | self._settings
+
+
+def train(
+    windows: Windows,
+    identity: dict,
+    latent_dim: int,
+    members: int = 8,
+    readout: str = "mlp",
+    schedule: Schedule | None = None,
+    seed: int = 0,
+    folder: str | None = None,
+) -> Distiller:
+    """Train one population, or load it if this very training has been done before.
+
+    Parameters
+    ----------
+    windows : Windows
+        What to learn from.
+    identity : dict
+        JSON-able; stands for the windows' contents in the key of the artefact.
+    latent_dim, members, readout, seed
+        See `Distiller`; the seed also decides which windows are drawn.
+    schedule : Schedule, optional
+        Budget and curriculum.
+    folder : str, optional
+        Where trained artefacts are kept; see `store.load_or_train`.
+
+    Returns
+    -------
+    Distiller
+        Its `artifact` tells configuration and cost.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> windows = Windows(np.ones((5, 40, 3)), np.ones((5, 40)), np.random.default_rng(0).random((5, 40)))
+    >>> tiny = Schedule(steps=2, batch=2)
+    >>> distiller = train(windows, {}, 2, 3, "linear", tiny, folder=tempfile.mkdtemp())
+    >>> distiller.member_losses(windows).shape
+    (3,)
+    """
+    schedule = schedule or Schedule()
+    units = windows.hidden.shape[-1]
+    model = Distiller(latent_dim, members, readout, units, windows.known, noise=schedule.noise, seed=seed)
+    decay = keras.optimizers.schedules.CosineDecay(schedule.rate, schedule.steps)
+    model.compile(keras.optimizers.Adam(decay, clipvalue=schedule.clip), PopulationError(windows.variance), jit_compile=True)
+
+    def fit():
+        model.adapt(windows)
+        return model.fit(Curriculum(windows, schedule, seed), shuffle=False, verbose=0, callbacks=progress_bar())
+
+    config = {"kind": "distiller", "of": identity, "latent_dim": latent_dim, "members": members, "readout": readout}
+    config |= {"length": windows.length, "starts": windows.starts, "known": windows.known}
+    config |= {"schedule": asdict(schedule), "seed": seed, "recipe": RECIPE}
+    return fit_or_restore(model, config, fit, folder)
+
+
+def scan(
+    translator: Translator,
+    data: Dataset,
+    latent_dims: Iterable[int],
+    members: int = 8,
+    readout: str = "mlp",
+    schedule: Schedule | None = None,
+    seed: int = 0,
+    folder: str | None = None,
+    **shape: int,
+) -> dict[int, Distiller]:
+    """Distil a translator with every latent dimension, all with the same budget.
+
+    Parameters
+    ----------
+    translator : Translator
+        A trained one (`translator.train`): its configuration is part of the artefacts' keys.
+    data : Dataset
+        Potentials on which the translator is watched; the measured densities are not used.
+    latent_dims : iterable of int
+        Latent dimensions.
+    members, readout, schedule, seed, folder
+        See `train`.
+    **shape : int
+        `length`, `starts` and `known` of the `Windows`.
+
+    Returns
+    -------
+    dict of int to Distiller
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a latent dimension is below 1, the readout unknown, a window longer than the chain, or the translator untrained.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from rediscover import dataset, translator
+    >>> folder, data = tempfile.mkdtemp(), dataset.simulate(8)
+    >>> gru = translator.train(data, units=4, epochs=1, folder=folder)
+    >>> list(scan(gru, data, [1, 2], members=2, schedule=Schedule(steps=2, batch=2), folder=folder))
+    [1, 2]
+    """
+    latent_dims = [_check.integer("latent_dims", d) for d in latent_dims]
+    if not hasattr(translator, "artifact"):
+        raise ValueError("translator must come from translator.train; got one without a training behind it")
+    windows = Windows.of(translator, data.potential, readout, **shape)
+    identity = {"translator": translator.artifact.config, "potential": data.origin}
+    return {d: train(windows, identity, d, members, readout, schedule, seed, folder) for d in latent_dims}

@@ -1,0 +1,148 @@
+"""Keras layers: the potential-driven linear cell, and the initialiser that keeps members of a population apart."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("rediscover")
+class MemberWise(keras.initializers.Initializer):
+    """Draw each member of a stacked kernel ``(members, ...)`` by itself.
+
+    Glorot's rule applied to the stacked array would count the member axis as fan and shrink every kernel
+    by the square root of the number of members; it would also make a member's first weights depend on its neighbours.
+
+    Parameters
+    ----------
+    initializer : str or keras.initializers.Initializer
+        What one member is drawn from.
+    seed : int
+        Member ``m`` is drawn with ``seed + m``, so that it can be trained again alone.
+
+    Examples
+    --------
+    >>> both = MemberWise("glorot_uniform", seed=0)((2, 3, 4))
+    >>> second = MemberWise("glorot_uniform", seed=1)((1, 3, 4))
+    >>> bool(keras.ops.all(both[1] == second[0]))
+    True
+    """
+
+    def __init__(self, initializer="glorot_uniform", seed=0):
+        self.initializer = keras.initializers.get(initializer)
+        self.seed = seed
+
+    def __call__(self, shape, dtype=None):
+        def one(member):
+            config = self.initializer.get_config() | {"seed": self.seed + member}
+            return type(self.initializer).from_config(config)(shape[1:], dtype)
+
+        return ops.stack([one(member) for member in range(shape[0])])
+
+    def get_config(self):
+        return {"initializer": keras.initializers.serialize(self.initializer), "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("rediscover")
+class NearIdentity(keras.initializers.Initializer):
+    """Taylor coefficients ``(order + 1, units, units)`` of a step that almost leaves the state alone.
+
+    The zeroth coefficient is the identity; every entry then gets Gaussian noise of standard deviation ``noise``.
+
+    Examples
+    --------
+    >>> coefficients = NearIdentity(noise=0.0)((3, 2, 2))
+    >>> keras.ops.convert_to_numpy(coefficients[0]).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+
+    def __init__(self, noise=0.2, seed=0):
+        self.noise = noise
+        self.seed = seed
+
+    def __call__(self, shape, dtype=None):
+        order, units = shape[0] - 1, shape[-1]
+        identity = ops.concatenate([ops.eye(units)[None], ops.zeros((order, units, units))])
+        return ops.cast(identity + keras.random.normal(shape, stddev=self.noise, seed=self.seed), dtype or "float32")
+
+    def get_config(self):
+        return {"noise": self.noise, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("rediscover")
+class TaylorCell(keras.layers.Layer):
+    """Linear recurrent cell whose matrix is a Taylor series in the input: ``g <- (sum_n v**n U_n) g``.
+
+    The state moves linearly; the potential ``v`` decides how. An RNN cell like Keras's own: wrap it in ``keras.layers.RNN``.
+    Several independent cells (members) can be stepped side by side; the state is flat, ``(batch, members * units)``.
+
+    Parameters
+    ----------
+    units : int
+        Number of latent variables of one member.
+    order : int
+        Highest power of the potential.
+    members : int
+        How many independent cells are stepped side by side.
+    noise, seed : float, int
+        See `NearIdentity` and `MemberWise`.
+
+    Examples
+    --------
+    >>> layer = keras.layers.RNN(TaylorCell(units=3, members=2), return_sequences=True)
+    >>> layer(keras.ops.ones((5, 7, 1))).shape
+    TensorShape([5, 7, 6])
+    """
+
+    def __init__(self, units, order=2, members=1, noise=0.2, seed=0, **kwargs):
+        super().__init__(**kwargs)
+        self.units, self.order, self.members, self.noise, self.seed = units, order, members, noise, seed
+        self.state_size = self.output_size = members * units
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(
+            shape=(self.members, self.order + 1, self.units, self.units),
+            initializer=MemberWise(NearIdentity(self.noise), self.seed),
+            name="taylor_coefficients",
+        )
+
+    def call(self, inputs, states):
+        g = ops.reshape(states[0], (-1, self.members, 1, self.units))
+        powers = ops.concatenate([inputs**n for n in range(self.order + 1)], axis=-1)
+        step = ops.einsum("bn,mnij->bmij", powers, self.kernel)
+        g = ops.reshape(ops.sum(step * g, axis=-1), (-1, self.members * self.units))
+        return g, [g]
+
+    def get_initial_state(self, batch_size=None):
+        # Any start but zero will do: a change of basis turns it into any other.
+        return [ops.ones((batch_size, self.state_size), dtype=self.compute_dtype)]
+
+    def get_config(self):
+        names = ("units", "order", "members", "noise", "seed")
+        return super().get_config() | {name: getattr(self, name) for name in names}
+
+
+@keras.saving.register_keras_serializable("rediscover")
+class QuadraticForm(keras.layers.Layer):
+    """Read one number off a state quadratically, ``g -> gᵀ Q g``, for every member by itself.
+
+    Input ``(batch, members, sites, units)``, output ``(batch, members, sites)``.
+
+    Examples
+    --------
+    >>> QuadraticForm(members=2)(keras.ops.ones((5, 2, 7, 3))).shape
+    TensorShape([5, 2, 7])
+    """
+
+    def __init__(self, members=1, seed=0, **kwargs):
+        super().__init__(**kwargs)
+        self.members, self.seed = members, seed
+
+    def build(self, input_shape):
+        one = keras.initializers.RandomNormal(stddev=0.5)
+        shape = (self.members, input_shape[-1], input_shape[-1])
+        self.kernel = self.add_weight(shape=shape, initializer=MemberWise(one, self.seed), name="form")
+
+    def call(self, g):
+        return ops.einsum("bmsi,mij,bmsj->bms", g, self.kernel, g)
+
+    def get_config(self):
+        return super().get_config() | {"members": self.members, "seed": self.seed}

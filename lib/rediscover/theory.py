@@ -1,0 +1,227 @@
+"""A law of motion read off one member of a trained distiller, and the tools to compare it with physics.
+
+Nothing here is trained or tuned: a `Theory` is the member's update matrix as a function of the potential. Its trace and
+determinant do not depend on the basis in which the member happened to find its latents.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.polynomial import Polynomial
+
+from . import _check
+from .dataset import Dataset
+from .distiller import Distiller
+from .translator import Translator
+
+
+@dataclass(frozen=True)
+class Theory:
+    """Linear law ``g <- T(V) g`` with ``T(V) = sum_n v**n U_n`` and ``v = (V - shift) / scale``.
+
+    Attributes
+    ----------
+    coefficients : numpy.ndarray
+        Taylor coefficients U_n, shape (order + 1, latent_dim, latent_dim).
+    shift, scale : float
+        Standardisation of the potential.
+    spacing, energy : float
+        Length of a site and energy of the states, which set the units of `trace_series`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the coefficients are not a finite stack of square matrices, or scale or spacing is not positive.
+
+    Examples
+    --------
+    The leapfrog recurrence is a theory whose matrix is linear in V:
+
+    >>> leapfrog = Theory([[[1, 0.4], [0, 1]], [[0.32, 0], [0.8, 0]]], shift=0, scale=1, spacing=0.4)
+    >>> leapfrog.determinant(-0.5).item(), round(leapfrog.trace(-0.5).item(), 6)
+    (1.0, 1.84)
+    """
+
+    coefficients: np.ndarray
+    shift: float
+    scale: float
+    spacing: float
+    energy: float = 0.0
+
+    def __post_init__(self) -> None:
+        coefficients = _check.array("coefficients", self.coefficients, 3)
+        if coefficients.shape[1] != coefficients.shape[2]:
+            raise ValueError(f"coefficients must be square matrices (order + 1, d, d); got shape {coefficients.shape}")
+        object.__setattr__(self, "coefficients", coefficients)
+        _check.number("shift", self.shift), _check.number("energy", self.energy)
+        _check.positive("scale", self.scale), _check.positive("spacing", self.spacing)
+
+    @classmethod
+    def of(cls, distiller: Distiller, member: int, translator: Translator, data: Dataset) -> Theory:
+        """Read the law off one member; the translator knows the standardisation, the data set the units.
+
+        Examples
+        --------
+        >>> from rediscover.dataset import simulate
+        >>> Theory.of(Distiller(latent_dim=2), 0, Translator(), simulate(2)).coefficients.shape
+        (3, 2, 2)
+        """
+        return cls(
+            distiller.coefficients()[member], translator.shift, translator.scale, data.spacing, data.energy
+        )
+
+    def transfer_matrix(self, V: np.ndarray) -> np.ndarray:
+        """Update matrix at every potential in `V`, shape V.shape + (latent_dim, latent_dim).
+
+        Examples
+        --------
+        >>> Theory(np.eye(2)[None], 0, 1, spacing=0.4).transfer_matrix([-1.0, -0.5]).shape
+        (2, 2, 2)
+        """
+        v = (_check.array("V", V) - self.shift) / self.scale
+        return np.einsum("...n,nij->...ij", v[..., None] ** np.arange(len(self.coefficients)), self.coefficients)
+
+    def trace(self, V: np.ndarray) -> np.ndarray:
+        """Trace of the update matrix, shape of `V`; 2 cos ka for Schrödinger's ψ, 1 + 2 cos 2ka for its density.
+
+        Examples
+        --------
+        >>> Theory(np.eye(2)[None], 0, 1, spacing=0.4).trace([-1.0, -0.5]).tolist()
+        [2.0, 2.0]
+        """
+        return np.trace(self.transfer_matrix(V), axis1=-2, axis2=-1)
+
+    def determinant(self, V: np.ndarray) -> np.ndarray:
+        """Determinant of the update matrix, shape of `V`; 1 where a current or a Wronskian is conserved.
+
+        Examples
+        --------
+        >>> Theory(2 * np.eye(2)[None], 0, 1, spacing=0.4).determinant(-1.0).item()
+        4.0
+        """
+        return np.linalg.det(self.transfer_matrix(V))
+
+    def trace_series(self) -> np.ndarray:
+        """Coefficients c_n of ``tr T = sum_n c_n U**n`` in U = 2 (V − E), exactly, from the learned polynomial.
+
+        Schrödinger's exact step has c = 2, a², a⁴/12, …; the leapfrog recurrence 2, a², 0. The learned polynomial
+        knows only the range of V that it was trained on: extrapolated to U = 0, c₂ is poorly determined.
+        `curvature_ratio` is the robust number.
+
+        Examples
+        --------
+        >>> leapfrog = Theory([[[1, 0.4], [0, 1]], [[0.32, 0], [0.8, 0]]], shift=0, scale=1, spacing=0.4)
+        >>> leapfrog.trace_series().round(6).tolist()
+        [2.0, 0.16]
+        """
+        in_v = Polynomial(np.trace(self.coefficients, axis1=1, axis2=2))
+        v_of_U = Polynomial([(self.energy - self.shift) / self.scale, 0.5 / self.scale])
+        return in_v(v_of_U).coef
+
+    def curvature_ratio(self, V: np.ndarray) -> float:
+        """c₂/c₁² fitted to the trace over `V` with c₀ = 2 and c₁ = a² held: which discrete Schrödinger equation is it?
+
+        1/12 for the exact step (less 1–2 % from the next term of the cosine), 0 for leapfrog.
+
+        Parameters
+        ----------
+        V : array_like
+            Potentials inside the training range.
+
+        Examples
+        --------
+        >>> leapfrog = Theory([[[1, 0.4], [0, 1]], [[0.32, 0], [0.8, 0]]], shift=0, scale=1, spacing=0.4)
+        >>> abs(leapfrog.curvature_ratio(np.linspace(-1, -0.3, 29))) < 1e-12
+        True
+        """
+        x = self.spacing**2 * 2 * (_check.array("V", V, 1) - self.energy)  # a²U: c₁² = 1 in this variable
+        return float(np.sum(x**2 * (self.trace(V) - 2 - x)) / np.sum(x**4))
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """A linear map from latents to known variables, judged on windows that it was not fitted on.
+
+    Attributes
+    ----------
+    matrix : numpy.ndarray
+        Shape (latent_dim, variables): ``aligned = sign * latents @ matrix``.
+    signs : numpy.ndarray
+        ±1 for every window, shape (windows,).
+    aligned : numpy.ndarray
+        The latents in the basis of the known variables, shape (windows, sites, variables).
+    r2 : numpy.ndarray
+        Coefficient of determination of every variable on the half that was not fitted, shape (variables,).
+
+    Examples
+    --------
+    >>> Alignment(np.eye(2), np.ones(3), np.zeros((3, 5, 2)), np.array([0.9, 0.8])).r2.min().item()
+    0.8
+    """
+
+    matrix: np.ndarray
+    signs: np.ndarray
+    aligned: np.ndarray
+    r2: np.ndarray
+
+
+def align(latents: np.ndarray, psi: np.ndarray, dpsi: np.ndarray) -> Alignment:
+    """Find the basis in which two-or-more latents are (ψ, ψ'): fitted on every other window, scored on the rest.
+
+    A density fixes ψ only up to sign, so every window is allowed one sign of its own (for a window that is scored, too:
+    one bit against hundreds of numbers). There is no offset: a linear law leaves the origin where it is.
+
+    Parameters
+    ----------
+    latents : array_like
+        Shape (windows, sites, latent_dim).
+    psi, dpsi : array_like
+        ψ and ψ' at the same sites, shape (windows, sites).
+
+    Returns
+    -------
+    Alignment
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes disagree, there are fewer than two windows, or a value is not finite.
+
+    Notes
+    -----
+    Signs and map are found by turns: the map is first fitted to one window alone, then signs follow from the map and
+    the map from the signs until the signs stay. Derived in chapter 04.
+
+    Examples
+    --------
+    >>> x = np.linspace(0, 6, 30) + np.arange(8)[:, None]
+    >>> hidden = np.stack([np.cos(x), -np.sin(x)], -1) @ [[2.0, 1.0], [0.5, -1.0]]
+    >>> hidden[::3] *= -1
+    >>> bool(align(hidden, np.cos(x), -np.sin(x)).r2.min() > 1 - 1e-12)
+    True
+    """
+    g = _check.array("latents", latents, 3)
+    known = np.stack([_check.array("psi", psi, 2), _check.array("dpsi", dpsi, 2)], -1)
+    if known.shape[:2] != g.shape[:2] or len(g) < 2:
+        raise ValueError(
+            f"psi and dpsi must have the shape (windows >= 2, sites) of latents, {g.shape[:2]}; got {known.shape[:2]}"
+        )
+    fit, score = slice(0, None, 2), slice(1, None, 2)
+
+    def solve(windows: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        return np.linalg.lstsq(windows.reshape(-1, g.shape[-1]), wanted.reshape(-1, 2), rcond=None)[0]
+
+    def choose_signs(matrix: np.ndarray) -> np.ndarray:
+        return np.where(np.einsum("wsd,dk,wsk->w", g, matrix, known) < 0, -1.0, 1.0)
+
+    matrix, signs = solve(g[0], known[0]), None
+    for _ in range(50):
+        signs, before = choose_signs(matrix), signs
+        if before is not None and np.array_equal(signs, before):
+            break
+        matrix = solve(g[fit], signs[fit, None, None] * known[fit])
+    aligned = signs[:, None, None] * (g @ matrix)
+    rest, total = aligned[score] - known[score], known[score] - known[score].mean((0, 1))
+    return Alignment(matrix, signs, aligned, 1 - (rest**2).sum((0, 1)) / (total**2).sum((0, 1)))

@@ -1,0 +1,179 @@
+"""The translator: a recurrent network that reads a potential site by site and writes the density."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras import ops
+from sklearn.metrics import r2_score
+
+from . import _check
+from ._training import fit_or_restore, progress_bar
+from .dataset import Dataset
+from .layers import TaylorCell
+
+CELLS = ("gru", "lstm", "taylor")
+RECIPE = 1  # raise whenever a change below changes what training gives
+
+
+@keras.saving.register_keras_serializable("rediscover")
+class Translator(keras.Model):
+    """Sequence-to-sequence network, potential in, density out, whose hidden states can be looked at.
+
+    Parameters
+    ----------
+    cell : {"gru", "lstm", "taylor"}
+        The recurrent cell: gated (Cho et al. 2014; Hochreiter & Schmidhuber 1997) or the linear `layers.TaylorCell`.
+    units : int
+        Size of the hidden state.
+    shift, scale : float
+        Mean and standard deviation of the potential: the network sees ``(V - shift) / scale``.
+    seed : int
+        Seed of the first weights.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the cell is unknown, a number out of range.
+
+    Examples
+    --------
+    >>> translator = Translator("gru", units=8, shift=-0.65, scale=0.2)
+    >>> translator.translate(np.full((3, 40), -0.5)).shape
+    (3, 40)
+    """
+
+    def __init__(self, cell="gru", units=64, shift=0.0, scale=1.0, seed=0, **kwargs):
+        self._settings = {
+            "cell": _check.choice("cell", cell, CELLS),
+            "units": _check.integer("units", units),
+            "shift": _check.number("shift", shift),
+            "scale": _check.positive("scale", scale),
+            "seed": _check.integer("seed", seed, 0),
+        }
+        super().__init__(**kwargs)
+        self.shift, self.scale = shift, scale
+
+        first = keras.initializers.GlorotUniform(seed)
+        if cell == "taylor":
+            self.hidden = keras.layers.RNN(TaylorCell(units, noise=0.1, seed=seed), return_sequences=True, name="hidden")
+        else:
+            layer = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}[cell]
+            orthogonal = keras.initializers.Orthogonal(seed=seed + 1)
+            self.hidden = layer(
+                units, return_sequences=True, kernel_initializer=first, recurrent_initializer=orthogonal, name="hidden"
+            )
+        self.hidden.build((None, None, 1))
+        self.readout = keras.layers.Dense(1, kernel_initializer=keras.initializers.GlorotUniform(seed + 2))
+        self.readout.build((None, None, units))
+        self.built = True
+
+    def standardise(self, potential):
+        """The potential as the network sees it."""
+        return (potential - self.shift) / self.scale
+
+    def call(self, potential):
+        return ops.squeeze(self.readout(self.hidden(self.standardise(potential)[..., None])), -1)
+
+    def translate(self, potential: np.ndarray) -> np.ndarray:
+        """Density in the given potentials, (n, sites) to (n, sites).
+
+        Examples
+        --------
+        >>> Translator(units=4).translate([[-0.5, -0.6, -0.7]]).shape
+        (1, 3)
+        """
+        return self._in_batches(self, potential)
+
+    def hidden_states(self, potential: np.ndarray) -> np.ndarray:
+        """Hidden state after every site, (n, sites) to (n, sites, units).
+
+        Examples
+        --------
+        >>> Translator(units=4).hidden_states([[-0.5, -0.6, -0.7]]).shape
+        (1, 3, 4)
+        """
+        return self._in_batches(lambda V: self.hidden(self.standardise(V)[..., None]), potential)
+
+    def score(self, potential: np.ndarray, density: np.ndarray) -> float:
+        """Coefficient of determination R² of the density, all chains and sites pooled.
+
+        Examples
+        --------
+        >>> Translator(units=4).score([[-0.5, -0.6]], [[0.9, 0.7]]) < 1
+        True
+        """
+        return float(r2_score(_check.array("density", density, 2).ravel(), self.translate(potential).ravel()))
+
+    def get_config(self):
+        return super().get_config() | self._settings
+
+    @staticmethod
+    def _in_batches(function, potential, size=1000):
+        potential = _check.array("potential", potential, 2).astype("float32")
+        parts = [function(ops.convert_to_tensor(potential[i : i + size])) for i in range(0, len(potential), size)]
+        return np.concatenate([ops.convert_to_numpy(part) for part in parts])
+
+
+def train(
+    data: Dataset,
+    cell: str = "gru",
+    units: int = 64,
+    epochs: int = 60,
+    batch: int = 256,
+    rate: float = 6e-3,
+    seed: int = 0,
+    folder: str | None = None,
+) -> Translator:
+    """Train a translator, or load it if this very training has been done before.
+
+    Mean squared error, Adam with cosine decay and gradients clipped to norm 1: chapter 02 writes it out.
+
+    Parameters
+    ----------
+    data : Dataset
+        Pairs to learn from; their standardisation becomes the translator's.
+    cell, units
+        See `Translator`.
+    epochs, batch : int
+        Passes over the data, and pairs in a gradient step.
+    rate : float
+        First learning rate.
+    seed : int
+        Seed of first weights and of the order of the data.
+    folder : str, optional
+        Where trained artefacts are kept; see `store.load_or_train`.
+
+    Returns
+    -------
+    Translator
+        Its `artifact` tells configuration, cost and the loss of every epoch (``artifact.arrays["loss"]``).
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a number is out of range, the cell unknown or the potential constant.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from rediscover.dataset import simulate
+    >>> translator = train(simulate(8, sites=5), units=4, epochs=1, folder=tempfile.mkdtemp())
+    >>> translator.artifact.arrays["loss"].shape
+    (1,)
+    """
+    shift, scale = data.standardisation()
+    model = Translator(cell, units, shift, scale, seed)
+    epochs, batch = _check.integer("epochs", epochs), _check.integer("batch", batch)
+    steps = epochs * -(-len(data) // batch)
+    schedule = keras.optimizers.schedules.CosineDecay(_check.positive("rate", rate), steps)
+    model.compile(keras.optimizers.Adam(schedule, clipnorm=1.0), "mse")
+
+    def fit():
+        keras.utils.set_random_seed(seed)  # the order of the data
+        x, y = data.potential.astype("float32"), data.density.astype("float32")
+        return model.fit(x, y, batch_size=batch, epochs=epochs, verbose=0, callbacks=progress_bar())
+
+    config = {"kind": "translator", "data": data.origin, "cell": cell, "units": units, "epochs": epochs}
+    config |= {"batch": batch, "rate": rate, "seed": seed, "recipe": RECIPE}
+    return fit_or_restore(model, config, fit, folder)

@@ -1,0 +1,138 @@
+"""The runner (tools/book.py) on a book of two tiny chapters: what a run writes, keeps, resumes and publishes."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.notebooks
+
+ROOT = Path(__file__).resolve().parents[2]
+FIRST = """import os, sys
+sys.path.insert(0, "../lib")
+import numpy as np
+from rediscover import store
+steps = 1 if store.tier() == "smoke" else 2
+found = store.load_or_train({"kind": "demo", "seed": 0, "recipe": 1, "steps": steps}, lambda: {"w": np.ones(steps)})
+store.record("01_first", {"fresh": found.fresh})"""
+SECOND = "print(6 * 7)"
+BROKEN = "raise RuntimeError('the second chapter broke')"
+
+
+@pytest.fixture
+def book(tmp_path):
+    """A committed book with two chapters, as small as it can be."""
+    (tmp_path / "lib").mkdir()
+    shutil.copytree(
+        ROOT / "lib" / "rediscover", tmp_path / "lib" / "rediscover", ignore=shutil.ignore_patterns("__py*")
+    )
+    for name in ("tools/book.py", ".gitignore", "_config.yml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/01_first\nchapters: [{file: book/02_second}]\n")
+    write(tmp_path, "01_first", FIRST)
+    write(tmp_path, "02_second", SECOND)
+    (tmp_path / "book" / "references.bib").touch()
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "-c", "user.name=reader", "-c", "user.email=reader@example.org", "commit", "-q", "-m", "book")
+    return tmp_path
+
+
+def write(root, name, source):
+    (root / "book").mkdir(exist_ok=True)
+    cells = [nbformat.v4.new_markdown_cell(f"# Chapter {name}"), nbformat.v4.new_code_cell(source)]
+    for number, cell in enumerate(cells):
+        cell.id = str(number)
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), root / "book" / f"{name}.ipynb")
+
+
+def git(root, *arguments):
+    done = subprocess.run(["git", "-C", str(root), *arguments], check=True, capture_output=True, text=True)
+    return done.stdout
+
+
+def runner(root, *arguments):
+    command = [sys.executable, str(root / "tools" / "book.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+def names(folder):
+    return sorted(path.name for path in folder.glob("*"))
+
+
+def fresh(root, tier):
+    return json.loads((root / "_build" / tier / "results" / "01_first.json").read_text())["fresh"]
+
+
+def test_smoke_run_and_site_touch_nothing_outside_build(book):
+    for expected in ("not measured yet", "minutes expected, as measured the last time"):
+        done = runner(book, "run", "--tier", "smoke")
+        assert done.returncode == 0, done.stderr
+        assert expected in done.stdout and "02_second" in done.stdout
+        assert fresh(book, "smoke"), "a smoke run trains for real, every time"
+    done = runner(book, "site", "--tier", "smoke")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["open", str(book / "_build" / "html" / "index.html")]
+    assert "42" in (book / "_build" / "html" / "book" / "02_second.html").read_text()
+    assert git(book, "status", "--porcelain") == ""
+    costs = json.loads((book / "_build" / "smoke" / "results" / "costs.json").read_text())["smoke"]
+    assert costs["versions"]["numpy"] == np.__version__ and costs["chapters"]["02_second"]["seconds"] > 0
+
+
+def test_failed_chapter_is_named_and_a_retraining_goes_on_behind_the_last_whole_one(book):
+    write(book, "02_second", BROKEN)
+    done = runner(book, "run", "--retrain")
+    home = book / "_build" / "standard"
+    assert done.returncode == 1
+    assert "the second chapter broke" in done.stderr and "02_second failed" in done.stderr
+    assert names(home / "notebooks") == ["01_first.ipynb"] and names(home / "unfinished") == ["02_second.ipynb"]
+    for command in (["publish"], ["site", "--tier", "standard"]):
+        done = runner(book, *command)
+        assert done.returncode == 1 and "no complete standard run" in done.stderr
+    before = (home / "notebooks" / "01_first.ipynb").stat().st_mtime_ns
+
+    write(book, "02_second", SECOND)
+    done = runner(book, "run", "--retrain")
+    assert done.returncode == 0, done.stderr
+    assert "after 1 that an interrupted run had finished" in done.stdout
+    assert (home / "notebooks" / "01_first.ipynb").stat().st_mtime_ns == before
+    costs = json.loads((home / "results" / "costs.json").read_text())["retrain"]
+    assert sorted(costs["chapters"]) == ["01_first", "02_second"]
+
+    done = runner(book, "run", "--retrain")  # a whole run is behind us: this one begins anew
+    assert done.returncode == 0 and fresh(book, "standard")
+    done = runner(book, "run")
+    assert done.returncode == 0 and not fresh(book, "standard")
+
+
+def test_publish_writes_back_exactly_what_the_run_used(book):
+    shipped = book / "book" / "artifacts"
+    shipped.mkdir()
+    (shipped / "old-0123456789abcdef.npz").touch()
+    assert runner(book, "run").returncode == 0
+    done = runner(book, "publish")
+    assert done.returncode == 0, done.stderr
+    assert names(shipped) == names(book / "_build" / "standard" / "artifacts") and len(names(shipped)) == 1
+    assert names(book / "book" / "results") == ["01_first.json", "costs.json"]
+    notebook = nbformat.read(book / "book" / "02_second.ipynb", as_version=4)
+    assert notebook.cells[1].execution_count == 1 and notebook.cells[1].outputs[0].text == "42\n"
+    assert notebook.metadata.keys() == {"kernelspec", "language_info"} and notebook.cells[1].metadata == {}
+    assert notebook.cells[1].id == "1"
+
+    shutil.rmtree(book / "_build")  # a fresh clone: the shipped artefact is found, and published again
+    assert runner(book, "run").returncode == 0
+    assert not fresh(book, "standard")
+    assert runner(book, "publish").returncode == 0
+    assert len(names(shipped)) == 1
+
+
+@pytest.mark.parametrize(("setting", "found"), [("TIER=huge", "TIER is 'huge'"), ("RETRAIN=yes", "RETRAIN is 'yes'")])
+def test_make_refuses_unknown_settings(setting, found):
+    done = subprocess.run(["make", "-C", str(ROOT), "book", setting], capture_output=True, text=True)
+    assert done.returncode != 0 and f"{found}; expected" in done.stderr

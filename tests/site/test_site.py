@@ -1,0 +1,69 @@
+"""The static site, built strictly from the committed chapters: every page, figure and link is there."""
+
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+
+import book
+
+pytestmark = pytest.mark.site
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory):
+    return book.site(None, tmp_path_factory.mktemp("site")).parent
+
+
+@pytest.fixture(scope="module")
+def pages(html):
+    found = {path: BeautifulSoup(path.read_text(), "html.parser") for path in html.rglob("*.html")}
+    return {path: page for path, page in found.items() if "_static" not in path.relative_to(html).parts}
+
+
+def toc():
+    entries = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    return [entries["root"], *(c["file"] for part in entries["parts"] for c in part["chapters"])]
+
+
+def test_every_entry_has_a_page_with_a_title(html, pages):
+    for entry in toc():
+        assert pages[html / f"{entry}.html"].h1.get_text(strip=True), entry
+
+
+def test_every_notebook_is_in_the_table_of_contents():
+    assert {f"book/{path.stem}" for path in (ROOT / "book").glob("*.ipynb")} <= set(toc())
+
+
+def test_every_figure_says_what_it_shows(pages):
+    for path, page in pages.items():
+        for image in page.find_all("img"):
+            alt = image.get("alt", "")
+            assert len(alt) >= 20, f"{path.name}: {image}"
+            assert not re.search(r"[0-9a-f]{20}|\.(png|svg|jpe?g)$", alt), f"{path.name}: {image}"
+
+
+def test_nothing_is_loaded_from_elsewhere(pages):
+    for path, page in pages.items():
+        for tag in page.find_all(["img", "script", "link", "iframe"]):
+            if "canonical" in tag.get("rel", []):
+                continue
+            address = tag.get("src") or tag.get("href") or ""
+            assert not urlsplit(address).netloc, f"{path.name}: {tag}"
+
+
+def test_every_internal_link_and_file_resolves(pages):
+    for path, page in pages.items():
+        for tag in page.find_all(["a", "img", "script", "link"]):
+            parts = urlsplit(tag.get("href") or tag.get("src") or "")
+            if parts.scheme or parts.netloc or not (parts.path or parts.fragment):
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            assert target.exists(), f"{path.name}: {tag}"
+            if parts.fragment and target in pages:
+                assert pages[target].find(id=unquote(parts.fragment)), f"{path.name}: no place for {tag.get('href')}"

@@ -1,0 +1,145 @@
+"""The machine's only data: pairs of potential and density, reproducible, and whole on disk or not there at all."""
+
+import json
+from dataclasses import FrozenInstanceError, fields, replace
+
+import numpy as np
+import pytest
+
+from rediscover import dataset, potentials, simulator
+from rediscover.dataset import Dataset, simulate
+
+DATA = simulate(20, sites=6, seed=3)
+
+
+def test_simulate_is_the_experiment_announced():
+    data = simulate(5, sites=8, spacing=0.3, energy=0.1, low=-2.0, high=-0.5, correlation=2.0, seed=7)
+    assert np.array_equal(data.potential, potentials.random(5, 8, low=-2.0, high=-0.5, correlation=2.0, seed=7))
+    assert np.array_equal(data.density, simulator.propagate(data.potential, 0.3, 0.1).density)
+    assert (len(data), data.spacing, data.energy) == (5, 0.3, 0.1)
+    other = simulate(5, sites=8, propagator="leapfrog")
+    assert np.array_equal(other.density, simulator.leapfrog(other.potential, 0.4).density)
+
+
+def test_the_machine_is_not_given_the_wave_function():
+    assert {f.name for f in fields(Dataset)} == {"potential", "density", "spacing", "energy", "origin"}
+    assert not [name for name in dir(DATA) if "psi" in name]
+
+
+def test_origin_identifies_the_data():
+    assert simulate(20, sites=6, seed=3).origin == DATA.origin == json.loads(json.dumps(DATA.origin))
+    for change in ({"seed": 4}, {"energy": 0.1}, {"spacing": 0.3}, {"propagator": "leapfrog"}, {"high": -0.2}):
+        assert simulate(20, **({"sites": 6, "seed": 3} | change)).origin != DATA.origin
+    by_generator = simulate(20, sites=6, seed=np.random.default_rng(3))
+    assert np.array_equal(by_generator.potential, DATA.potential) and list(by_generator.origin) == ["sha256"]
+    measured = replace(DATA, density=DATA.density + 1e-9, origin={})
+    assert measured.origin != replace(DATA, origin={}).origin
+    assert simulate(np.int64(20), sites=6, seed=np.int64(3)).origin == DATA.origin
+
+
+def test_split_is_in_order_and_disjoint():
+    train, test = DATA.split(12, 5)
+    assert (len(train), len(test)) == (12, 5)
+    assert np.array_equal(np.concatenate([train.potential, test.potential]), DATA.potential[:17])
+    assert np.array_equal(test.density, DATA.density[12:17])
+    assert test.origin == DATA.origin | {"slice": [12, 17]}
+    assert test.spacing == DATA.spacing and test.energy == DATA.energy
+    assert test.split(2, 3)[1].origin["slice"] == [14, 17]  # rows of the uncut data, however they were reached
+
+
+def test_standardisation():
+    mean, std = DATA.standardisation()
+    z = (DATA.potential - mean) / std
+    assert (z.mean(), z.std()) == (pytest.approx(0, abs=1e-12), pytest.approx(1))
+
+
+def test_arrays_are_contiguous_doubles_and_fields_are_fixed():
+    data = Dataset(np.ones((3, 2), "f4").T, np.ones((2, 3), int), spacing=1)
+    assert data.potential.flags.c_contiguous and data.potential.dtype == data.density.dtype == np.float64
+    with pytest.raises(FrozenInstanceError):
+        data.spacing = 2.0
+
+
+def test_save_and_load_round_trip(tmp_path):
+    path = DATA.save(tmp_path / "pairs.npz")
+    back = Dataset.load(path)
+    assert np.array_equal(back.potential, DATA.potential) and np.array_equal(back.density, DATA.density)
+    assert (back.spacing, back.energy, back.origin) == (DATA.spacing, DATA.energy, DATA.origin)
+    assert [p.name for p in tmp_path.iterdir()] == ["pairs.npz"]
+
+
+def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = DATA.save(tmp_path / "pairs.npz")
+    before = path.read_bytes()
+
+    def fail(file, **arrays):
+        file.write(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(dataset.np, "savez_compressed", fail)
+    with pytest.raises(OSError, match="disk full"):
+        simulate(3).save(path)
+    assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 1
+
+
+def test_damaged_and_foreign_files_are_refused(tmp_path):
+    path = DATA.save(tmp_path / "pairs.npz")
+    whole = path.read_bytes()
+    flipped = bytearray(whole)
+    flipped[200] ^= 0xFF
+    np.savez(tmp_path / "other.npz", w=np.ones(3))
+    np.save(tmp_path / "array.npy", np.ones(3))
+    np.savez(tmp_path / "pickle.npz", potential=np.array([{}]), density=np.ones((1, 1)), setup="{}")
+    np.savez(tmp_path / "setup.npz", potential=np.ones((1, 1)), density=np.ones((1, 1)), setup="not JSON")
+    content = {
+        "cut.npz": whole[: len(whole) // 2],
+        "flipped.npz": bytes(flipped),
+        "empty.npz": b"",
+        "text.npz": b"hello",
+    }
+    for name, data in content.items():
+        (tmp_path / name).write_bytes(data)
+    for name in (*content, "other.npz", "array.npy", "pickle.npz", "setup.npz"):
+        with pytest.raises(ValueError, match=rf"{name} is damaged or not a saved Dataset"):
+            Dataset.load(tmp_path / name)
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.npz"):
+        Dataset.load(tmp_path / "nowhere.npz")
+
+
+ONES = np.ones((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: Dataset(np.ones(3), ONES, 0.4), ValueError, r"potential must have 2 axes; got shape \(3,\)"),
+        (lambda: Dataset(ONES, ONES[:1], 0.4), ValueError, r"density must have the shape of potential, \(2, 3\); got"),
+        (lambda: Dataset(ONES[:0], ONES[:0], 0.4), ValueError, "potential must not be empty"),
+        (lambda: Dataset(ONES * np.nan, ONES, 0.4), ValueError, "potential must be finite; got nan"),
+        (lambda: Dataset(ONES, ONES * np.inf, 0.4), ValueError, "density must be finite; got inf"),
+        (lambda: Dataset(ONES, ONES, 0.0), ValueError, "spacing must be greater than 0"),
+        (lambda: Dataset(ONES, ONES, 0.4, [0.0]), ValueError, "energy must be a single number"),
+        (lambda: Dataset(ONES, ONES, 0.4, 0.0, {"rows": np.ones(2)}), TypeError, "origin must hold only what JSON can"),
+        (
+            lambda: Dataset(ONES, ONES, 0.4).standardisation(),
+            ValueError,
+            "cannot be standardised: it is 1.0 everywhere",
+        ),
+        (lambda: DATA.split(), ValueError, "counts must name parts of 20 samples"),
+        (lambda: DATA.split(15, 6), ValueError, r"counts must name parts of 20 samples; got \[15, 6\]"),
+        (lambda: DATA.split(0), ValueError, "counts must be at least 1"),
+        (lambda: DATA.split(0.5), TypeError, "counts must be an integer"),
+        (
+            lambda: simulate(2, propagator="magic"),
+            ValueError,
+            "propagator must be one of 'exact', 'leapfrog'; got 'magic'",
+        ),
+        (lambda: simulate(2, spacing=-1.0), ValueError, "spacing must be greater than 0"),
+        (lambda: simulate(2, energy=[0.0, 1.0]), ValueError, "energy must be a single number"),
+        (lambda: simulate(2, seed=None), TypeError, "seed must be an integer"),
+        (lambda: simulate(2, sites=900, energy=-3.0), ValueError, "density of sample . overflows at site"),
+    ],
+)
+def test_bad_input_is_named(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
