@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -34,6 +35,8 @@ BOOK = ROOT / "book"
 BUILD = ROOT / "_build"
 SHIPPED_LIMIT = 20e6  # bytes of artefacts
 TIMEOUT = 3600  # seconds a cell
+# What TensorFlow says on stderr when it compiles for the first time; no environment variable silences it.
+XLA = re.compile(r"(WARNING: All log messages before absl.*\n|[IWE]\d{4} .*(XLA|cluster|device_compiler|service\.cc).*\n)+")
 
 
 # --- run
@@ -156,6 +159,8 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     }
     for cell in notebook.cells:
         cell.metadata = {k: cell.metadata[k] for k in ("mystnb", "tags") if cell.metadata.get(k)}
+        if cell.cell_type == "code":
+            cell.outputs = [o for o in cell.outputs if not (o.get("name") == "stderr" and XLA.fullmatch(o.text))]
     return notebook
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 import sys
 
 import numpy as np
-from tqdm.keras import TqdmCallback
 
 from . import store
 
@@ -29,7 +29,15 @@ def fit_or_restore(model, config: dict, fit, folder=None):
     return model
 
 
-def progress_bar() -> list:
-    """A progress bar in a terminal or a live notebook; none where the output is kept (papermill, nbval, tests)."""
-    live = "ipykernel" in sys.modules and not os.environ.get("REDISCOVER_QUIET")
-    return [TqdmCallback(verbose=0)] if live or sys.stderr.isatty() else []
+def progress_bar(steps: bool = False) -> list:
+    """A progress bar of epochs, or of steps too, in a terminal or a live notebook.
+
+    There is none where the output is kept (papermill, nbval: REDISCOVER_QUIET is set) or nobody looks (tests).
+    """
+    # not "ipykernel" in sys.modules: that also holds for pytest with its notebook plugin
+    live = hasattr(builtins, "__IPYTHON__") and not os.environ.get("REDISCOVER_QUIET")
+    if not (live or sys.stderr.isatty()):
+        return []
+    from tqdm.keras import TqdmCallback  # not above: in a notebook without widgets the import warns on stderr
+
+    return [TqdmCallback(verbose=int(steps))]

@@ -28,7 +28,8 @@ class Windows:
     """Stretches of chains, cut so that a distiller can be trained and judged on them.
 
     A window begins at one of the first `starts` sites and follows the chain for `length` steps. Of the translator's
-    run it shows the hidden state at the first site only. The potentials are inputs: at every site the last `known` ones.
+    run it shows the hidden state at the first site only. The potentials are inputs: the last `known` ones at every
+    site.
 
     Parameters
     ----------
@@ -55,10 +56,10 @@ class Windows:
     >>> windows = Windows(np.ones((5, 10, 3)), np.ones((5, 10)), np.ones((5, 10)), length=6, starts=2)
     >>> inputs, target = windows.cut(rows=[0, 1], starts=[0, 1], sites=[0, 6])
     >>> inputs["hidden"].shape, inputs["known"].shape, target.shape
-    ((2, 3), (2, 7, 4), (2, 2))
+    ((2, 3), (2, 7, 6), (2, 2))
     """
 
-    def __init__(self, hidden, potential, target, *, length: int = 32, starts: int = 4, known: int = 4):
+    def __init__(self, hidden, potential, target, *, length: int = 32, starts: int = 4, known: int = 6):
         self.length, self.starts = _check.integer("length", length), _check.integer("starts", starts)
         self.known = _check.integer("known", known)
         self.hidden = _check.array("hidden", hidden, 3).astype("float32")
@@ -69,7 +70,7 @@ class Windows:
             if array.shape[:2] != (n, sites):
                 raise ValueError(f"{name} must begin with the shape of potential, {(n, sites)}; got {array.shape}")
         if sites < starts + length:
-            raise ValueError(f"length must leave windows inside the chain of {sites} sites: {length} + {starts} do not fit")
+            raise ValueError(f"length + starts must not exceed the {sites} sites of the chain; got {length} + {starts}")
         self.padded = np.pad(potential, ((0, 0), (known - 1, 0))).astype("float32")
         spread = self.target - self.target.mean((0, 1))
         self.variance = float(np.mean(spread**2))
@@ -85,9 +86,15 @@ class Windows:
         (3, 40, 5)
         """
         _check.choice("readout", readout, READOUTS)
-        hidden = translator.hidden_states(potential)
-        target = hidden if readout == "mlp" else translator.translate(potential)
-        return cls(hidden, translator.standardise(potential), target, **shape)
+        potential = _check.array("potential", potential, 2)
+
+        def watch(V: np.ndarray) -> Windows:
+            hidden = translator.hidden_states(V)
+            target = hidden if readout == "mlp" else translator.translate(V)
+            return cls(hidden, translator.standardise(V), target, **shape)
+
+        watch(potential[:1])  # a window that does not fit fails here, before the long run
+        return watch(potential)
 
     def __len__(self) -> int:
         return len(self.hidden)
@@ -116,8 +123,8 @@ class Windows:
 class Schedule:
     """How a population is trained: a budget, and a horizon that grows.
 
-    The furthest site that counts grows from `first` to the whole window over the share `growth` of the training:
-    the law of one step is learned before its consequences far down the chain are.
+    The furthest site that counts grows from `first` to the whole window over the share `growth` of the training, slowly
+    at first: the law of one step is learned before its consequences far down the chain are. Chapter 03 tries others.
 
     Attributes
     ----------
@@ -131,6 +138,8 @@ class Schedule:
         First horizon, in steps.
     growth : float
         Share of training over which the horizon grows; 0 for the whole window from the start.
+    power : float
+        The horizon grows as this power of the time.
     clip : float
         Largest entry of a gradient. Entries, not norms, are clipped: members stay independent of each other.
     noise : float
@@ -147,27 +156,28 @@ class Schedule:
     (2, 32)
     """
 
-    steps: int = 1600
+    steps: int = 3000
     batch: int = 256
     rate: float = 1e-2
     sites: int = 8
-    first: int = 2
-    growth: float = 0.9
+    first: int = 1
+    growth: float = 0.7
+    power: float = 2.0
     clip: float = 0.1
-    noise: float = 0.3
+    noise: float = 0.1
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "sites", "first"):
             _check.integer(name, getattr(self, name))
-        for name in ("rate", "clip"):
+        for name in ("rate", "power", "clip"):
             _check.positive(name, getattr(self, name))
         for name in ("growth", "noise"):
             _check.at_least(name, getattr(self, name), 0)
 
     def horizon(self, step: int, length: int) -> int:
         """Furthest site that may be drawn at a training step."""
-        grown = step / (self.growth * self.steps) if self.growth else 1.0
-        return int(min(length, self.first + (length - self.first) * grown))
+        grown = min(1.0, step / (self.growth * self.steps)) if self.growth else 1.0
+        return int(min(length, self.first + (length - self.first) * grown**self.power))
 
 
 class Curriculum(keras.utils.PyDataset):
@@ -240,7 +250,8 @@ class Distiller(keras.Model):
     latent_dim : int
         Number of latent variables.
     members : int
-        Number of independent trainings; member m is initialised with ``seed + m``.
+        Number of independent trainings; member m is initialised with ``seed + m``. Populations that are to have no
+        member in common need seeds at least that far apart.
     readout : {"mlp", "quadratic", "linear"}
         `mlp` rebuilds the hidden states from latents and known potentials; the others read the density off the latents.
     units : int
@@ -262,22 +273,23 @@ class Distiller(keras.Model):
     Notes
     -----
     Inputs are ``{"hidden": (batch, units), "known": (batch, length + 1, known), "sites": (k,)}``; the output is
-    (batch, members, k, units) for `mlp` and (batch, members, k) else. Wang, Zhai & You, Science Bulletin 64 (2019) 1228.
+    (batch, members, k, units) for `mlp` and (batch, members, k) else. The architecture is that of Wang, Zhai & You,
+    Science Bulletin 64 (2019) 1228.
 
     Examples
     --------
     >>> distiller = Distiller(latent_dim=2, members=3, readout="mlp", units=5)
-    >>> inputs = {"hidden": np.zeros((4, 5)), "known": np.zeros((4, 33, 4)), "sites": np.arange(8)}
+    >>> inputs = {"hidden": np.zeros((4, 5)), "known": np.zeros((4, 33, 6)), "sites": np.arange(8)}
     >>> distiller(inputs).shape
     TensorShape([4, 3, 8, 5])
     """
 
     def __init__(
-        self, latent_dim, members=1, readout="mlp", units=64, known=4, width=64, order=2, noise=0.3, seed=0, **kwargs
+        self, latent_dim, members=1, readout="mlp", units=64, known=6, width=48, order=2, noise=0.1, seed=0, **kwargs
     ):
         sizes = {"latent_dim": latent_dim, "members": members, "units": units, "known": known, "width": width}
         sizes = {name: _check.integer(name, value) for name, value in sizes.items()}
-        self._settings = sizes | {
+        self.settings = sizes | {
             "readout": _check.choice("readout", readout, READOUTS),
             "order": _check.integer("order", order),
             "noise": _check.at_least("noise", noise, 0),
@@ -291,12 +303,12 @@ class Distiller(keras.Model):
             first = MemberWise("glorot_uniform", seed + 10_000 * number)
             return keras.layers.EinsumDense(equation, shape, kernel_initializer=first, **options)
 
-        self.normalise = keras.layers.Normalization(name="normalise")  # of the hidden states; see adapt
-        self.normalise.build((None, units))
+        # the decoder and the encoder work on hidden states of zero mean and unit variance; see adapt
+        self.centre = self.add_weight(shape=(units,), initializer="zeros", trainable=False, name="centre")
+        self.spread = self.add_weight(shape=(), initializer="ones", trainable=False, name="spread")
         self.encoder = keras.Sequential(
             [
                 keras.Input((units,)),
-                self.normalise,
                 dense("bh,mhw->bmw", (members, width), 1, bias_axes="mw", activation="tanh"),
                 dense("bmw,mwd->bmd", (members, latent_dim), 2, bias_axes="md"),
             ],
@@ -321,12 +333,16 @@ class Distiller(keras.Model):
         self.built = True
 
     def adapt(self, windows: Windows) -> None:
-        """Take mean and variance of the hidden states from the windows to learn from, as Keras's `Normalization` does."""
-        self.normalise.adapt(windows.hidden[:, : windows.starts].reshape(-1, windows.hidden.shape[-1]))
+        """Take from the windows to learn from where their hidden states are centred and how far they spread.
+
+        One number for the spread of all units: dividing each by its own would blow up those that hardly move.
+        """
+        self.centre.assign(windows.hidden.mean((0, 1)))
+        self.spread.assign(np.sqrt(windows.hidden.var((0, 1)).mean()))
 
     def encode(self, hidden):
         """First latents from one hidden state: (batch, units) to (batch, members, latent_dim)."""
-        return self.encoder(hidden)
+        return self.encoder((hidden - self.centre) / self.spread)
 
     def roll_out(self, hidden, potential):
         """Latents along a window, (batch, members, length + 1, latent_dim), from its first hidden state.
@@ -344,7 +360,8 @@ class Distiller(keras.Model):
         g = ops.take(self.roll_out(inputs["hidden"], known[:, 1:, 0]), sites, axis=2)
         if self.readout == "mlp":
             known = ops.take(known, sites, axis=1)[:, None]
-            g = ops.concatenate([g, ops.repeat(known, self.members, axis=1)], axis=-1)
+            seen = ops.concatenate([g, ops.repeat(known, self.members, axis=1)], axis=-1)
+            return self.decoder(seen) * self.spread + self.centre
         return self.decoder(g)
 
     def coefficients(self) -> np.ndarray:
@@ -363,12 +380,12 @@ class Distiller(keras.Model):
         return np.concatenate([ops.convert_to_numpy(p) for p in parts]).swapaxes(0, 1)
 
     def member_losses(self, windows: Windows) -> np.ndarray:
-        """Mean squared error of every member over all sites, as a fraction of the target's variance, shape (members,)."""
+        """Mean squared error of every member over all sites, as a fraction of the target's variance: (members,)."""
         parts = [ops.convert_to_numpy(_squared_error(y, self(x))) for x, y in windows.batches()]
         return np.concatenate(parts).mean(0, dtype="float64") / windows.variance
 
     def get_config(self):
-        return super().get_config() | self._settings
+        return super().get_config() | self.settings
 
 
 def train(
@@ -401,10 +418,17 @@ def train(
     Distiller
         Its `artifact` tells configuration and cost.
 
+    Raises
+    ------
+    ValueError, TypeError
+        If a number is out of range, the readout unknown, the windows' target not of the readout's kind, or target or
+        hidden states constant.
+
     Examples
     --------
     >>> import tempfile
-    >>> windows = Windows(np.ones((5, 40, 3)), np.ones((5, 40)), np.random.default_rng(0).random((5, 40)))
+    >>> hidden = np.random.default_rng(0).random((5, 8, 3))
+    >>> windows = Windows(hidden, np.ones((5, 8)), hidden[..., 0], length=4)
     >>> tiny = Schedule(steps=2, batch=2)
     >>> distiller = train(windows, {}, 2, 3, "linear", tiny, folder=tempfile.mkdtemp())
     >>> distiller.member_losses(windows).shape
@@ -413,16 +437,24 @@ def train(
     schedule = schedule or Schedule()
     units = windows.hidden.shape[-1]
     model = Distiller(latent_dim, members, readout, units, windows.known, noise=schedule.noise, seed=seed)
+    if windows.target.shape[2:] != ((units,) if readout == "mlp" else ()):
+        wanted = f"(n, sites, {units})" if readout == "mlp" else "(n, sites)"
+        raise ValueError(f"target of the windows must be {wanted} for readout {readout!r}; got {windows.target.shape}")
+    if np.ptp(windows.hidden) == 0:
+        raise ValueError(f"hidden states of the windows must differ; got {windows.hidden.flat[0]} everywhere")
     decay = keras.optimizers.schedules.CosineDecay(schedule.rate, schedule.steps)
-    model.compile(keras.optimizers.Adam(decay, clipvalue=schedule.clip), PopulationError(windows.variance), jit_compile=True)
+    model.compile(
+        keras.optimizers.Adam(decay, clipvalue=schedule.clip), PopulationError(windows.variance), jit_compile=True
+    )
 
     def fit():
         model.adapt(windows)
-        return model.fit(Curriculum(windows, schedule, seed), shuffle=False, verbose=0, callbacks=progress_bar())
+        return model.fit(
+            Curriculum(windows, schedule, seed), shuffle=False, verbose=0, callbacks=progress_bar(steps=True)
+        )
 
-    config = {"kind": "distiller", "of": identity, "latent_dim": latent_dim, "members": members, "readout": readout}
-    config |= {"length": windows.length, "starts": windows.starts, "known": windows.known}
-    config |= {"schedule": asdict(schedule), "seed": seed, "recipe": RECIPE}
+    config = {"kind": "distiller", "of": identity, "model": model.settings, "length": windows.length}
+    config |= {"starts": windows.starts, "schedule": asdict(schedule), "seed": seed, "recipe": RECIPE}
     return fit_or_restore(model, config, fit, folder)
 
 
@@ -459,18 +491,23 @@ def scan(
     Raises
     ------
     ValueError, TypeError
-        If a latent dimension is below 1, the readout unknown, a window longer than the chain, or the translator untrained.
+        If a latent dimension is below 1 or there is none, the readout unknown, a window longer than the chain, or the
+        translator untrained.
 
     Examples
     --------
     >>> import tempfile
     >>> from rediscover import dataset, translator
-    >>> folder, data = tempfile.mkdtemp(), dataset.simulate(8)
+    >>> folder, data = tempfile.mkdtemp(), dataset.simulate(8, sites=8)
     >>> gru = translator.train(data, units=4, epochs=1, folder=folder)
-    >>> list(scan(gru, data, [1, 2], members=2, schedule=Schedule(steps=2, batch=2), folder=folder))
-    [1, 2]
+    >>> tiny = Schedule(steps=2, batch=2)
+    >>> list(scan(gru, data, [2], members=3, schedule=tiny, folder=folder, length=4))
+    [2]
     """
     latent_dims = [_check.integer("latent_dims", d) for d in latent_dims]
+    if not latent_dims:
+        raise ValueError("latent_dims must name at least one dimension; got none")
+    _check.integer("members", members), _check.integer("seed", seed, 0)
     if not hasattr(translator, "artifact"):
         raise ValueError("translator must come from translator.train; got one without a training behind it")
     windows = Windows.of(translator, data.potential, readout, **shape)

@@ -10,6 +10,12 @@ from scipy import stats
 from . import _check
 
 
+def _level(level: float) -> float:
+    if not 0 < _check.number("level", level) < 1:
+        raise ValueError(f"level must lie between 0 and 1; got {level!r}")
+    return level
+
+
 def elbow(losses: Mapping[int, float | Sequence[float]], jump: float = 10.0, flat: float = 2.0) -> int | None:
     """Latent dimension at which the loss stops falling, or None if there is no such place.
 
@@ -35,7 +41,7 @@ def elbow(losses: Mapping[int, float | Sequence[float]], jump: float = 10.0, fla
     >>> elbow({1: 0.4, 2: 0.2, 3: 0.1}) is None
     True
     """
-    best = {_check.integer("latent dimension", d): float(np.min(_check.array(f"losses[{d}]", losses[d]))) for d in losses}
+    best = {_check.integer("latent dimension", d): _check.array(f"losses[{d}]", losses[d]).min() for d in losses}
     dims = sorted(best)
     if len(dims) < 3 or dims != list(range(dims[0], dims[0] + len(dims))):
         raise ValueError(f"losses must cover at least three consecutive latent dimensions; got {dims}")
@@ -47,7 +53,9 @@ def elbow(losses: Mapping[int, float | Sequence[float]], jump: float = 10.0, fla
     return d if fall[d] >= jump and d + 1 in best and fall[d + 1] <= flat else None
 
 
-def success_share(losses: Sequence[float], factor: float = 2.0, level: float = 0.95) -> tuple[float, float, float]:
+def success_share(
+    losses: Sequence[float], factor: float = 2.0, level: float = 0.95, best: float | None = None
+) -> tuple[float, float, float]:
     """Share of fresh starts whose loss is within `factor` of the best, with its Wilson interval.
 
     Parameters
@@ -58,6 +66,8 @@ def success_share(losses: Sequence[float], factor: float = 2.0, level: float = 0
         What counts as success, at least 1.
     level : float
         Confidence level of the interval.
+    best : float, optional
+        Compare with this loss instead of the best of `losses`, to judge several trainings by the same measure.
 
     Returns
     -------
@@ -67,7 +77,7 @@ def success_share(losses: Sequence[float], factor: float = 2.0, level: float = 0
     Raises
     ------
     ValueError, TypeError
-        If the losses are empty or not finite, or the factor is below 1.
+        If the losses are empty, negative or not finite, the factor is below 1, or the level not between 0 and 1.
 
     Examples
     --------
@@ -76,8 +86,10 @@ def success_share(losses: Sequence[float], factor: float = 2.0, level: float = 0
     0.75
     """
     losses = _check.array("losses", losses, 1)
-    good = int(np.sum(losses <= _check.at_least("factor", factor, 1) * losses.min()))
-    interval = stats.binomtest(good, losses.size).proportion_ci(level, "wilson")
+    _check.at_least("losses", losses.min(), 0)
+    best = losses.min() if best is None else _check.at_least("best", best, 0)
+    good = int(np.sum(losses <= _check.at_least("factor", factor, 1) * best))
+    interval = stats.binomtest(good, losses.size).proportion_ci(_level(level), "wilson")
     return good / losses.size, float(interval.low), float(interval.high)
 
 
@@ -111,7 +123,7 @@ def bootstrap_interval(
     Raises
     ------
     ValueError, TypeError
-        If a sample has fewer than two values or holds NaN or infinity.
+        If a sample has fewer than two values or holds NaN or infinity, or the level is not between 0 and 1.
 
     Notes
     -----
@@ -131,7 +143,7 @@ def bootstrap_interval(
         statistic,
         n_resamples=_check.integer("resamples", resamples),
         vectorized=False,
-        confidence_level=level,
+        confidence_level=_level(level),
         method="percentile",
         rng=_check.generator(seed),
     ).confidence_interval

@@ -62,15 +62,21 @@ class Theory:
     def of(cls, distiller: Distiller, member: int, translator: Translator, data: Dataset) -> Theory:
         """Read the law off one member; the translator knows the standardisation, the data set the units.
 
+        Raises
+        ------
+        ValueError, TypeError
+            If the distiller has no such member.
+
         Examples
         --------
         >>> from rediscover.dataset import simulate
         >>> Theory.of(Distiller(latent_dim=2), 0, Translator(), simulate(2)).coefficients.shape
         (3, 2, 2)
         """
-        return cls(
-            distiller.coefficients()[member], translator.shift, translator.scale, data.spacing, data.energy
-        )
+        coefficients = distiller.coefficients()
+        if _check.integer("member", member, 0) >= len(coefficients):
+            raise ValueError(f"member must be below {len(coefficients)}, the size of the population; got {member}")
+        return cls(coefficients[member], translator.shift, translator.scale, data.spacing, data.energy)
 
     def transfer_matrix(self, V: np.ndarray) -> np.ndarray:
         """Update matrix at every potential in `V`, shape V.shape + (latent_dim, latent_dim).
@@ -130,6 +136,11 @@ class Theory:
         V : array_like
             Potentials inside the training range.
 
+        Raises
+        ------
+        ValueError, TypeError
+            If `V` is not one axis of finite numbers, or equals the energy everywhere.
+
         Examples
         --------
         >>> leapfrog = Theory([[[1, 0.4], [0, 1]], [[0.32, 0], [0.8, 0]]], shift=0, scale=1, spacing=0.4)
@@ -137,6 +148,8 @@ class Theory:
         True
         """
         x = self.spacing**2 * 2 * (_check.array("V", V, 1) - self.energy)  # a²U: c₁² = 1 in this variable
+        if not x.any():
+            raise ValueError(f"V must differ from the energy somewhere; got {self.energy} everywhere")
         return float(np.sum(x**2 * (self.trace(V) - 2 - x)) / np.sum(x**4))
 
 
@@ -203,11 +216,15 @@ def align(latents: np.ndarray, psi: np.ndarray, dpsi: np.ndarray) -> Alignment:
     True
     """
     g = _check.array("latents", latents, 3)
-    known = np.stack([_check.array("psi", psi, 2), _check.array("dpsi", dpsi, 2)], -1)
-    if known.shape[:2] != g.shape[:2] or len(g) < 2:
-        raise ValueError(
-            f"psi and dpsi must have the shape (windows >= 2, sites) of latents, {g.shape[:2]}; got {known.shape[:2]}"
-        )
+    wave = {"psi": _check.array("psi", psi, 2), "dpsi": _check.array("dpsi", dpsi, 2)}
+    for name, array in wave.items():
+        if array.shape != g.shape[:2]:
+            raise ValueError(
+                f"{name} must have the shape (windows, sites) of latents, {g.shape[:2]}; got {array.shape}"
+            )
+    if len(g) < 2:
+        raise ValueError("latents must hold at least two windows, one to fit and one to score; got 1")
+    known = np.stack(list(wave.values()), -1)
     fit, score = slice(0, None, 2), slice(1, None, 2)
 
     def solve(windows: np.ndarray, wanted: np.ndarray) -> np.ndarray:

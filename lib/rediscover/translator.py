@@ -56,7 +56,9 @@ class Translator(keras.Model):
 
         first = keras.initializers.GlorotUniform(seed)
         if cell == "taylor":
-            self.hidden = keras.layers.RNN(TaylorCell(units, noise=0.1, seed=seed), return_sequences=True, name="hidden")
+            self.hidden = keras.layers.RNN(
+                TaylorCell(units, noise=0.1, seed=seed), return_sequences=True, name="hidden"
+            )
         else:
             layer = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}[cell]
             orthogonal = keras.initializers.Orthogonal(seed=seed + 1)
@@ -96,14 +98,17 @@ class Translator(keras.Model):
         return self._in_batches(lambda V: self.hidden(self.standardise(V)[..., None]), potential)
 
     def score(self, potential: np.ndarray, density: np.ndarray) -> float:
-        """Coefficient of determination R² of the density, all chains and sites pooled.
+        """Coefficient of determination R² of the density (n, sites), all chains and sites pooled.
 
         Examples
         --------
         >>> Translator(units=4).score([[-0.5, -0.6]], [[0.9, 0.7]]) < 1
         True
         """
-        return float(r2_score(_check.array("density", density, 2).ravel(), self.translate(potential).ravel()))
+        density, shape = _check.array("density", density, 2), np.shape(potential)
+        if density.shape != shape:
+            raise ValueError(f"density must have the shape of potential, {shape}; got {density.shape}")
+        return float(r2_score(density.ravel(), self.translate(potential).ravel()))
 
     def get_config(self):
         return super().get_config() | self._settings

@@ -1,0 +1,417 @@
+"""The distiller: windows cut right, members that ignore each other, and nothing started on bad input."""
+
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from keras import ops
+from scipy.special import erf
+
+from rediscover import distiller
+from rediscover.dataset import simulate
+from rediscover.distiller import READOUTS, Curriculum, Distiller, PopulationError, Schedule, Windows, scan, train
+from rediscover.translator import Translator
+
+N, SITES, UNITS = 12, 9, 4
+RNG = np.random.default_rng(0)
+HIDDEN, V, DENSITY = RNG.normal(1, 2, (N, SITES, UNITS)), RNG.normal(size=(N, SITES)), RNG.random((N, SITES))
+SHAPE = {"length": 5, "starts": 3, "known": 3}
+TINY = Schedule(steps=6, batch=8, sites=4)
+numpy = ops.convert_to_numpy
+every_readout = pytest.mark.parametrize("readout", READOUTS)
+
+
+def windows(readout="quadratic", **shape):
+    target = HIDDEN if readout == "mlp" else DENSITY
+    return Windows(HIDDEN, V, target, **(SHAPE | shape))
+
+
+def small(readout="quadratic", members=3, latent_dim=2, **settings):
+    return Distiller(latent_dim, members, readout, units=UNITS, known=SHAPE["known"], **({"width": 6} | settings))
+
+
+def by_hand(model, w):
+    """Latents and output of every member on every chain, in plain loops and double precision."""
+    v, U = V.astype("float32").astype(float), model.coefficients().astype(float)
+    first = numpy(model.encode(w.hidden[np.arange(N), w.start])).astype(float)
+    weights = [x.astype(float) for x in model.decoder.get_weights()]
+    latents = np.zeros((model.members, N, w.length + 1, model.latent_dim))
+    output = np.zeros(
+        (N, model.members, w.length + 1, UNITS) if model.readout == "mlp" else latents.swapaxes(0, 1).shape[:3]
+    )
+    for n, m, i in np.ndindex(N, model.members, w.length + 1):
+        site = w.start[n] + i
+        step = sum(v[n, site] ** k * U[m, k] for k in range(U.shape[1]))
+        g = step @ latents[m, n, i - 1] if i else first[n, m]
+        latents[m, n, i] = g
+        if model.readout == "mlp":
+            x = np.concatenate([g, [v[n, site - lag] if site >= lag else 0.0 for lag in range(w.known)]])
+            for layer in range(3):
+                x = x @ weights[2 * layer][m] + weights[2 * layer + 1][m]
+                x = x if layer == 2 else x * (1 + erf(x / np.sqrt(2))) / 2
+            output[n, m, i] = x * np.sqrt(w.variance) + HIDDEN.mean((0, 1))  # the decoder rebuilds deviations
+        elif model.readout == "quadratic":
+            output[n, m, i] = g @ weights[0][m] @ g
+        else:
+            output[n, m, i] = weights[0][m] @ g + weights[1][m, 0]
+    return latents, output
+
+
+# Windows --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("known", [1, 3, 6])
+@every_readout
+def test_windows_are_cut_as_explicit_indexing_would(readout, known):
+    w, rows, starts, sites = windows(readout, known=known), [3, 0, 3], [2, 0, 1], [5, 0, 2, 2]
+    inputs, target = w.cut(rows, starts, sites)
+    assert set(inputs) == {"hidden", "known", "sites"}
+    assert inputs["hidden"].shape == (3, UNITS) and inputs["known"].shape == (3, 6, known)
+    assert np.array_equal(inputs["sites"], sites)
+    for b, (row, start) in enumerate(zip(rows, starts, strict=True)):
+        assert np.array_equal(inputs["hidden"][b], HIDDEN[row, start].astype("float32"))
+        for i, lag in np.ndindex(6, known):
+            site = start + i - lag
+            assert inputs["known"][b, i, lag] == np.float32(V[row, site] if site >= 0 else 0)
+        for k, site in enumerate(sites):
+            assert np.array_equal(target[b, k], w.target[row, start + site])
+
+
+def test_judging_uses_every_chain_once_and_every_start():
+    w = windows()
+    batches = list(w.batches(size=5))
+    assert [len(target) for _, target in batches] == [5, 5, 2]
+    hidden = np.concatenate([inputs["hidden"] for inputs, _ in batches])
+    assert np.array_equal(hidden, HIDDEN[np.arange(N), np.arange(N) % 3].astype("float32"))
+    assert all(np.array_equal(inputs["sites"], np.arange(6)) for inputs, _ in batches)
+    assert len(w) == N and set(w.start) == {0, 1, 2}
+
+
+def test_variance_is_about_the_mean_of_every_unit():
+    assert windows().variance == pytest.approx(DENSITY.var(), rel=1e-5)
+    assert windows("mlp").variance == pytest.approx(HIDDEN.var((0, 1)).mean(), rel=1e-5)
+
+
+@every_readout
+def test_windows_of_a_translator_show_its_own_run(readout):
+    gru, potential = Translator(units=UNITS, shift=-0.6, scale=0.2), simulate(4, sites=SITES).potential
+    w = Windows.of(gru, potential, readout, **SHAPE)
+    assert np.array_equal(w.hidden, gru.hidden_states(potential))
+    expected = gru.hidden_states(potential) if readout == "mlp" else gru.translate(potential)
+    assert np.array_equal(w.target, expected)
+    inputs, _ = w.cut([1], [0], [0])
+    assert inputs["known"][0, :, 0] == pytest.approx((potential[1, :6] + 0.6) / 0.2, rel=1e-6)
+    assert np.array_equal(Windows.of(gru, potential.tolist(), readout, **SHAPE).hidden, w.hidden)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "names"),
+    [
+        ({"hidden": HIDDEN[:5]}, ValueError, "hidden"),
+        ({"hidden": HIDDEN[:, :, 0]}, ValueError, "hidden"),
+        ({"hidden": np.where(HIDDEN > 2, np.nan, HIDDEN)}, ValueError, "hidden"),
+        ({"target": DENSITY[:, 1:]}, ValueError, "target"),
+        ({"target": DENSITY[0]}, ValueError, "target"),
+        ({"target": np.full_like(DENSITY, np.inf)}, ValueError, "target"),
+        ({"potential": np.full_like(V, np.nan)}, ValueError, "potential"),
+        ({"potential": V[0]}, ValueError, "potential"),
+        ({"potential": V[:0]}, ValueError, "potential"),
+        ({"length": SITES}, ValueError, "length"),
+        ({"length": 7, "starts": 3}, ValueError, "length.* 9 sites"),
+        ({"length": 0}, ValueError, "length"),
+        ({"length": 5.0}, TypeError, "length"),
+        ({"starts": 0}, ValueError, "starts"),
+        ({"known": 0}, ValueError, "known"),
+    ],
+)
+def test_bad_windows(change, error, names):
+    with pytest.raises(error, match=names):
+        Windows(**({"hidden": HIDDEN, "potential": V, "target": DENSITY} | SHAPE | change))
+
+
+def test_longest_window_fits():
+    w = windows(length=6, starts=3)
+    _, target = w.cut([0], [2], [6])
+    assert target == np.float32(DENSITY[0, 8])
+
+
+# Curriculum -----------------------------------------------------------------------------------------------------------
+
+
+@given(
+    steps=st.integers(1, 5000),
+    first=st.integers(1, 40),
+    length=st.integers(1, 40),
+    growth=st.floats(0, 1, allow_subnormal=False),
+    power=st.floats(0.5, 4),
+)
+def test_horizon_grows_from_the_first_to_the_whole_window(steps, first, length, growth, power):
+    schedule = Schedule(steps=steps, first=first, growth=growth, power=power)
+    horizons = [schedule.horizon(step, length) for step in np.linspace(0, steps, 23).astype(int)]
+    assert horizons == sorted(horizons)
+    assert horizons[0] == (min(first, length) if growth else length)
+    assert schedule.horizon(int(np.ceil(growth * steps)), length) == length
+
+
+@pytest.mark.parametrize(("power", "expected"), [(1.0, [2, 3, 7, 11, 12, 12]), (2.0, [2, 2, 4, 10, 12, 12])])
+def test_horizon_grows_as_a_power_of_the_time(power, expected):
+    schedule = Schedule(steps=100, first=2, growth=0.5, power=power)
+    assert [schedule.horizon(step, 12) for step in (0, 5, 25, 45, 50, 99)] == expected
+
+
+def test_batch_is_a_pure_function_of_seed_and_number():
+    w = windows()
+    forward, backward = ([Curriculum(w, TINY, seed=3)[i] for i in order] for order in (range(6), range(5, -1, -1)))
+    for (x, y), (again, same) in zip(forward, backward[::-1], strict=True):
+        assert np.array_equal(y, same) and all(np.array_equal(x[name], again[name]) for name in x)
+    others = [Curriculum(w, TINY, seed=4)[0][1], forward[1][1]]
+    assert not any(np.array_equal(forward[0][1], other) for other in others)
+
+
+def test_sites_are_drawn_from_the_whole_horizon_and_nowhere_else():
+    w, schedule = windows(), Schedule(steps=300, batch=1, sites=4, first=1, growth=1.0, power=1.0)
+    curriculum = Curriculum(w, schedule)
+    assert len(curriculum) == 300
+    drawn = [set(curriculum[step][0]["sites"]) for step in range(300)]
+    for horizon in range(1, 6):
+        steps = [step for step in range(300) if schedule.horizon(step, w.length) == horizon]
+        if steps:
+            assert set().union(*(drawn[step] for step in steps)) == set(range(horizon + 1))
+
+
+def test_every_chain_and_start_is_drawn():
+    x, _ = Curriculum(windows(), Schedule(steps=1, batch=1000))[0]
+    assert len(np.unique(x["hidden"], axis=0)) == N * SHAPE["starts"]
+
+
+@pytest.mark.parametrize(
+    ("bad", "error"),
+    [
+        ({"steps": 0}, ValueError),
+        ({"batch": 2.5}, TypeError),
+        ({"sites": 0}, ValueError),
+        ({"first": 0}, ValueError),
+        ({"rate": 0.0}, ValueError),
+        ({"clip": -1.0}, ValueError),
+        ({"growth": -0.1}, ValueError),
+        ({"power": 0.0}, ValueError),
+        ({"noise": np.nan}, ValueError),
+    ],
+)
+def test_bad_schedule(bad, error):
+    with pytest.raises(error, match=next(iter(bad))):
+        Schedule(**bad)
+
+
+# The model ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("members", [1, 3])
+@pytest.mark.parametrize("latent_dim", [1, 3])
+@every_readout
+def test_model_is_the_equations_written_out(readout, latent_dim, members):
+    model, w = small(readout, members, latent_dim, seed=1), windows(readout)
+    model.adapt(w)
+    latents, output = by_hand(model, w)
+    assert model.latents(w) == pytest.approx(latents, rel=1e-3, abs=1e-4)
+    inputs, target = w.cut(np.arange(N), w.start, [4, 0, 4])
+    found = numpy(model(inputs))
+    assert found.shape == ((N, members, 3, UNITS) if readout == "mlp" else (N, members, 3))
+    assert found == pytest.approx(output[:, :, [4, 0, 4]], rel=1e-3, abs=1e-4)
+    _, target = w.cut(np.arange(N), w.start, np.arange(6))
+    squares = (output - target[:, None]) ** 2
+    expected = [squares[:, m].mean() / w.variance for m in range(members)]
+    assert model.member_losses(w) == pytest.approx(expected, rel=1e-3)
+    loss = float(PopulationError(w.variance)(target, ops.cast(output, "float32")))
+    assert loss == pytest.approx(sum(expected), rel=1e-3)
+
+
+def test_zero_and_unit_of_the_hidden_states_do_not_matter():
+    one, two, changed = small(), small(), 100.0 * HIDDEN - 300.0
+    one.adapt(windows())
+    two.adapt(Windows(changed, V, DENSITY, **SHAPE))
+    assert numpy(two.encode(changed[:, 0])) == pytest.approx(numpy(one.encode(HIDDEN[:, 0])), rel=1e-3, abs=1e-4)
+
+
+@every_readout
+def test_gradients_reach_every_weight_of_every_member_and_stay_there(readout):
+    tf = pytest.importorskip("tensorflow")
+    model, (inputs, target) = small(readout), windows(readout).cut(range(N), [0, 1, 2] * 4, range(6))
+    with tf.GradientTape(persistent=True) as tape:
+        output = model(inputs)
+        everyone, second = PopulationError()(target, output), PopulationError()(target, output[:, 1:2])
+    for weight in model.trainable_weights:
+        assert weight.shape[0] == 3, f"{weight.path} has no member axis"
+        reached = [
+            np.any(numpy(tape.gradient(loss, weight).numpy()), axis=tuple(range(1, len(weight.shape))))
+            for loss in (everyone, second)
+        ]
+        assert reached[0].all(), f"{weight.path} does not learn"
+        assert reached[1].tolist() == [False, True, False], f"members mix in {weight.path}"
+
+
+@every_readout
+def test_member_of_a_population_trains_as_it_would_alone(readout, tmp_path, monkeypatch):
+    w, schedule = windows(readout), Schedule(steps=5, batch=16)
+    # the same windows for all, and no compilation; everything else is what train does
+    monkeypatch.setattr(distiller, "Curriculum", lambda w, schedule, seed: Curriculum(w, schedule, 7))
+    compiled = Distiller.compile
+    monkeypatch.setattr(Distiller, "compile", lambda self, *args, jit_compile: compiled(self, *args, run_eagerly=True))
+
+    def five_steps(members, seed):
+        return train(w, {}, 2, members, readout, schedule, seed, folder=tmp_path)
+
+    together = five_steps(3, 20)
+    start = Distiller.from_config(together.get_config())
+    for m in (0, 2):
+        alone = five_steps(1, 20 + m)
+        for before, one, all_three in zip(
+            start.trainable_weights, alone.trainable_weights, together.trainable_weights, strict=True
+        ):
+            assert numpy(one)[0] == pytest.approx(numpy(all_three)[m], abs=1e-3), one.path  # five steps of 0.01 each
+            assert np.abs(numpy(one)[0] - numpy(before)[m]).max() > 1e-3, f"{one.path} has not moved"
+        assert alone.member_losses(w)[0] == pytest.approx(together.member_losses(w)[m], rel=1e-2)
+
+
+@every_readout
+def test_configuration_and_seed_give_the_same_model(readout):
+    model = small(readout, noise=0.1, order=1, seed=6)
+    back = Distiller.from_config(model.get_config())
+    assert back.get_config() == model.get_config()
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), back.get_weights(), strict=True))
+    other = small(readout, noise=0.1, order=1, seed=60)
+    assert not np.array_equal(model.coefficients(), other.coefficients())
+
+
+@pytest.mark.parametrize(
+    ("bad", "error"),
+    [
+        ({"latent_dim": 0}, ValueError),
+        ({"latent_dim": -1}, ValueError),
+        ({"latent_dim": 2.0}, TypeError),
+        ({"latent_dim": True}, TypeError),
+        ({"members": 0}, ValueError),
+        ({"readout": "cubic"}, ValueError),
+        ({"width": 0}, ValueError),
+        ({"order": 0}, ValueError),
+        ({"noise": -0.1}, ValueError),
+        ({"seed": -1}, ValueError),
+    ],
+)
+def test_bad_settings(bad, error):
+    with pytest.raises(error, match=next(iter(bad))):
+        Distiller(**({"latent_dim": 2} | bad))
+
+
+# Training -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("readout", ["mlp", "quadratic"])
+def test_training_is_repeatable_and_comes_back_from_disk(readout, tmp_path):
+    w = windows(readout)
+
+    def run(folder):
+        return train(w, {"test": 1}, 2, 3, readout, TINY, seed=5, folder=tmp_path / folder)
+
+    model, losses = (first := run("a")), first.member_losses(w)
+    assert first.artifact.fresh and losses.shape == (3,) and len(set(losses)) == 3
+    restored = run("a")
+    assert not restored.artifact.fresh
+    assert np.array_equal(restored.member_losses(w), losses)
+    assert np.array_equal(restored.coefficients(), model.coefficients())
+    model.save(tmp_path / "model.keras")
+    back = keras.saving.load_model(tmp_path / "model.keras")
+    assert type(back) is Distiller and back.get_config() == model.get_config()
+    assert np.array_equal(back.member_losses(w), losses)
+    if readout == "quadratic":
+        again = run("b")
+        assert again.artifact.fresh and np.array_equal(again.member_losses(w), losses)
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    """Trained in no time, and to no avail: for tests of what surrounds training."""
+    monkeypatch.setattr(Distiller, "fit", lambda *_, **__: SimpleNamespace(history={"loss": [0.0]}))
+
+
+def test_whatever_decides_the_outcome_is_part_of_the_key(tmp_path, no_training):
+    base = {"windows": windows(), "identity": {"data": 1}, "latent_dim": 2, "members": 2, "readout": "quadratic"}
+    changes = [{"identity": {"data": 2}}, {"latent_dim": 3}, {"members": 3}, {"readout": "linear"}, {"seed": 1}]
+    changes += [{"windows": windows(**{name: SHAPE[name] - 1})} for name in SHAPE]
+    fields = {"steps": 7, "batch": 9, "rate": 0.5, "sites": 5, "first": 3, "growth": 0.5, "power": 3.0}
+    fields |= {"clip": 0.5, "noise": 0.5}
+    assert set(fields) == set(vars(TINY)), "a field of Schedule is not covered"
+    changes += [{"schedule": Schedule(**{"steps": 6, name: value})} for name, value in fields.items()]
+    for change in [{}, *changes]:
+        assert train(**({"schedule": Schedule(steps=6)} | base | change), folder=tmp_path).artifact.fresh, change
+    assert not train(**base, schedule=Schedule(steps=6), folder=tmp_path).artifact.fresh
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "names"),
+    [
+        ({"latent_dim": 0}, ValueError, "latent_dim"),
+        ({"members": 0}, ValueError, "members"),
+        ({"readout": "cubic"}, ValueError, "readout"),
+        ({"seed": -1}, ValueError, "seed"),
+        ({"readout": "mlp"}, ValueError, r"target.*\(n, sites, 4\).*\(12, 9\)"),
+        ({"windows": windows("mlp")}, ValueError, r"target.*\(n, sites\).*\(12, 9, 4\)"),
+        ({"windows": Windows(HIDDEN, V, np.ones_like(V), **SHAPE)}, ValueError, "variance"),
+        ({"windows": Windows(np.ones_like(HIDDEN), V, DENSITY, **SHAPE)}, ValueError, "hidden"),
+        ({"identity": {"not JSON": object()}}, TypeError, "config"),
+    ],
+)
+def test_training_checks_before_it_starts(change, error, names, tmp_path, monkeypatch):
+    monkeypatch.setattr(Distiller, "fit", lambda *_, **__: pytest.fail("work has started"))
+    base = {"windows": windows(), "identity": {}, "latent_dim": 2, "readout": "quadratic", "schedule": TINY}
+    with pytest.raises(error, match=names):
+        train(**(base | change), folder=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def trained(config=None):
+    gru = Translator(units=UNITS)
+    gru.artifact = SimpleNamespace(config=config or {"kind": "translator"})
+    return gru
+
+
+def test_scan_gives_every_dimension_the_same_budget(tmp_path, no_training):
+    data = simulate(6, sites=SITES)
+    models = scan(trained(), data, range(1, 4), 2, "linear", TINY, seed=4, folder=tmp_path, **SHAPE)
+    assert list(models) == [model.latent_dim for model in models.values()] == [1, 2, 3]
+    configs = [model.artifact.config | {"latent_dim": None} for model in models.values()]
+    assert configs[0] == configs[1] == configs[2]
+    assert configs[0]["of"] == {"translator": {"kind": "translator"}, "potential": data.origin}
+    again = scan(trained(), data, [2], 2, "linear", TINY, seed=4, folder=tmp_path, **SHAPE)
+    assert not again[2].artifact.fresh
+    other = scan(trained({"kind": "other"}), data, [2], 2, "linear", TINY, seed=4, folder=tmp_path, **SHAPE)
+    assert other[2].artifact.fresh, "an artefact of another translator was used"
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "names"),
+    [
+        ({"latent_dims": [2, 0]}, ValueError, "latent_dim"),
+        ({"latent_dims": []}, ValueError, "latent_dims"),
+        ({"latent_dims": [1.5]}, TypeError, "latent_dim"),
+        ({"readout": "cubic"}, ValueError, "readout"),
+        ({"members": 0}, ValueError, "members"),
+        ({"seed": -1}, ValueError, "seed"),
+        ({"length": SITES}, ValueError, "length"),
+        ({"known": 0}, ValueError, "known"),
+        ({"lenght": 5}, TypeError, "lenght"),
+        ({"translator": Translator(units=UNITS)}, ValueError, "translator"),
+    ],
+)
+def test_scan_checks_before_it_starts(change, error, names, tmp_path, monkeypatch):
+    rows = []
+    run = Translator.hidden_states
+    monkeypatch.setattr(Translator, "hidden_states", lambda self, V: rows.append(len(V)) or run(self, V))
+    monkeypatch.setattr(distiller, "train", lambda *_, **__: pytest.fail("work has started"))
+    base = {"translator": trained(), "data": simulate(6, sites=SITES), "latent_dims": [1, 2], "folder": tmp_path}
+    with pytest.raises(error, match=names):
+        scan(**(base | SHAPE | change))
+    assert sum(rows) <= 1 and not list(tmp_path.iterdir())

@@ -1,0 +1,183 @@
+"""The translator is an honest Keras model: causal, repeatable, and the same after a trip to disk."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from sklearn.metrics import r2_score
+
+from rediscover import translator
+from rediscover.dataset import Dataset, simulate
+from rediscover.translator import CELLS, Translator, train
+
+DATA = simulate(64, sites=6, seed=1)
+V = DATA.potential[:5]
+every_cell = pytest.mark.parametrize("cell", CELLS)
+
+
+def small(cell="gru", **settings):
+    return Translator(cell, units=4, shift=-0.65, scale=0.2, **settings)
+
+
+def same_weights(one, two):
+    return all(np.array_equal(a, b) for a, b in zip(one.get_weights(), two.get_weights(), strict=True))
+
+
+@every_cell
+def test_shapes(cell):
+    model = small(cell)
+    assert model.translate(V).shape == (5, 6)
+    assert model.hidden_states(V).shape == (5, 6, 4)
+    assert model(ops.cast(V, "float32")).shape == (5, 6)
+    assert model.translate(V[:, :2]).shape == (5, 2), "any length of chain will do"
+
+
+@every_cell
+def test_density_is_read_off_the_hidden_states(cell):
+    model = small(cell)
+    kernel, bias = model.readout.get_weights()
+    assert (model.hidden_states(V) @ kernel + bias)[..., 0] == pytest.approx(model.translate(V), rel=1e-5, abs=1e-6)
+
+
+@every_cell
+def test_potential_acts_on_its_own_site_and_later_ones_only(cell):
+    model, changed = small(cell), V.copy()
+    changed[:, 3] += 0.2
+    before, after = model.translate(V), model.translate(changed)
+    assert np.array_equal(before[:, :3], after[:, :3])
+    assert np.all(before[:, 3:] != after[:, 3:])
+
+
+@every_cell
+def test_network_sees_the_standardised_potential(cell):
+    plain = Translator(cell, units=4).translate((V + 0.65) / 0.2)
+    assert small(cell).translate(V) == pytest.approx(plain, rel=1e-4, abs=1e-6)
+
+
+def test_long_inputs_are_cut_into_batches_without_a_seam():
+    model, many = small(), simulate(1003, sites=3).potential
+    pieces = np.concatenate([model.translate(many[:500]), model.translate(many[500:])])
+    assert model.translate(many) == pytest.approx(pieces, rel=1e-5, abs=1e-6)
+
+
+@every_cell
+def test_configuration_and_seed_give_the_same_model(cell):
+    model = small(cell, seed=3)
+    back = Translator.from_config(model.get_config())
+    assert back.get_config() == model.get_config() and same_weights(back, model)
+    assert not same_weights(small(cell, seed=4), model)
+
+
+@every_cell
+def test_keras_file_round_trip(cell, tmp_path):
+    model = small(cell, seed=2)
+    if cell == "gru":  # one with an optimiser
+        model.compile("adam", "mse")
+        model.fit(DATA.potential, DATA.density, verbose=0)
+    model.save(tmp_path / "translator.keras")
+    back = keras.saving.load_model(tmp_path / "translator.keras")
+    assert type(back) is Translator and same_weights(back, model)
+    assert np.array_equal(back.translate(V), model.translate(V))
+    model.save_weights(tmp_path / "translator.weights.h5")
+    other = small(cell, seed=5)
+    other.load_weights(tmp_path / "translator.weights.h5")
+    assert np.array_equal(other.translate(V), model.translate(V))
+
+
+@every_cell
+def test_training_learns_is_repeatable_and_comes_back_from_disk(cell, tmp_path):
+    def run(folder):
+        return train(DATA, cell, units=8, epochs=25, batch=8, rate=2e-2, seed=3, folder=tmp_path / folder)
+
+    first = run("a")
+    loss = first.artifact.arrays["loss"]
+    assert first.artifact.fresh and loss.shape == (25,)
+    assert loss[-1] < 0.5 * DATA.density.var(0).mean() < loss[0], "it knows no more than the mean profile"
+    restored = run("a")
+    assert not restored.artifact.fresh and same_weights(restored, first)
+    assert np.array_equal(restored.translate(V), first.translate(V))
+    assert np.array_equal(restored.artifact.arrays["loss"], loss)
+    assert len(list((tmp_path / "a").iterdir())) == 1
+    if cell == "gru":
+        again = run("b")
+        assert again.artifact.fresh and same_weights(again, first)
+
+
+def test_whatever_decides_the_outcome_is_part_of_the_key(tmp_path, monkeypatch):
+    monkeypatch.setattr(Translator, "fit", lambda *_, **__: SimpleNamespace(history={"loss": [0.0]}))
+    base = {"data": DATA, "cell": "gru", "units": 3, "epochs": 1, "batch": 32, "rate": 1e-2, "seed": 0}
+    changes = [{"cell": "lstm"}, {"units": 4}, {"epochs": 2}, {"batch": 64}, {"rate": 2e-2}, {"seed": 1}]
+    for change in [{}, *changes, {"data": replace(DATA, density=DATA.density + 1, origin={})}]:
+        assert train(**(base | change), folder=tmp_path).artifact.fresh, change
+    assert not train(**base, folder=tmp_path).artifact.fresh
+
+
+def test_score_is_scikit_learn_s():
+    model = small()
+    expected = r2_score(DATA.density.ravel(), model.translate(DATA.potential).ravel())
+    assert model.score(DATA.potential, DATA.density) == pytest.approx(expected, rel=1e-12)
+    assert model.score(V, model.translate(V)) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "names"),
+    [
+        ({"cell": "rnn"}, ValueError, "cell.*'gru'.*'rnn'"),
+        ({"units": 0}, ValueError, "units"),
+        ({"units": 4.0}, TypeError, "units"),
+        ({"scale": 0.0}, ValueError, "scale"),
+        ({"shift": np.nan}, ValueError, "shift"),
+        ({"seed": -1}, ValueError, "seed"),
+    ],
+)
+def test_bad_settings(settings, error, names):
+    with pytest.raises(error, match=names):
+        Translator(**settings)
+
+
+@pytest.mark.parametrize("method", ["translate", "hidden_states"])
+@pytest.mark.parametrize(
+    ("potential", "error"),
+    [
+        (np.zeros(5), ValueError),
+        (np.zeros((2, 3, 1)), ValueError),
+        (np.zeros((0, 5)), ValueError),
+        ([[0.0, np.nan]], ValueError),
+        ([[0.0, np.inf]], ValueError),
+        ([[0.0], [0.0, 1.0]], ValueError),
+        ([["a", "b"]], TypeError),
+        ([[1j, 0.0]], TypeError),
+    ],
+)
+def test_bad_potentials(method, potential, error):
+    with pytest.raises(error, match="potential"):
+        getattr(small(), method)(potential)
+
+
+def test_bad_densities():
+    with pytest.raises(ValueError, match=r"density must have the shape of potential, \(5, 6\); got \(6, 5\)"):
+        small().score(V, DATA.density[:5].T)
+    with pytest.raises(ValueError, match="density"):
+        small().score(V, np.full(V.shape, np.nan))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "names"),
+    [
+        ({"cell": "rnn"}, ValueError, "cell"),
+        ({"units": 0}, ValueError, "units"),
+        ({"epochs": 0}, ValueError, "epochs"),
+        ({"batch": 1.5}, TypeError, "batch"),
+        ({"rate": 0.0}, ValueError, "rate"),
+        ({"seed": -1}, ValueError, "seed"),
+        ({"data": Dataset(np.ones((4, 5)), np.ones((4, 5)), spacing=0.4)}, ValueError, "potential"),
+    ],
+)
+def test_training_checks_before_it_starts(change, error, names, tmp_path, monkeypatch):
+    monkeypatch.setattr(translator, "fit_or_restore", lambda *_: pytest.fail("work has started"))
+    with pytest.raises(error, match=names):
+        train(**({"data": DATA} | change), folder=tmp_path)
+    assert not list(tmp_path.iterdir())
