@@ -36,7 +36,9 @@ BUILD = ROOT / "_build"
 SHIPPED_LIMIT = 20e6  # bytes of artefacts
 TIMEOUT = 3600  # seconds a cell
 # What TensorFlow says on stderr when it compiles for the first time; no environment variable silences it.
-XLA = re.compile(r"(WARNING: All log messages before absl.*\n|[IWE]\d{4} .*(XLA|cluster|device_compiler|service\.cc).*\n)+")
+XLA = re.compile(
+    r"(WARNING: All log messages before absl.*\n|[IWE]\d{4} .*(XLA|cluster|device_compiler|service\.cc).*\n)+"
+)
 
 
 # --- run

@@ -7,6 +7,7 @@ over the whole roll-out, so that latents must obey a law of motion, not merely s
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
@@ -511,5 +512,7 @@ def scan(
     if not hasattr(translator, "artifact"):
         raise ValueError("translator must come from translator.train; got one without a training behind it")
     windows = Windows.of(translator, data.potential, readout, **shape)
-    identity = {"translator": translator.artifact.config, "potential": data.origin}
+    # its weights too: trained again on another machine it has the same configuration but other hidden states
+    weights = hashlib.sha256(b"".join(w.tobytes() for w in translator.get_weights())).hexdigest()[:16]
+    identity = {"translator": translator.artifact.config, "weights": weights, "potential": data.origin}
     return {d: train(windows, identity, d, members, readout, schedule, seed, folder) for d in latent_dims}

@@ -382,9 +382,16 @@ def test_scan_gives_every_dimension_the_same_budget(tmp_path, no_training):
     data = simulate(6, sites=SITES)
     models = scan(trained(), data, range(1, 4), 2, "linear", TINY, seed=4, folder=tmp_path, **SHAPE)
     assert list(models) == [model.latent_dim for model in models.values()] == [1, 2, 3]
-    configs = [model.artifact.config | {"latent_dim": None} for model in models.values()]
+    configs = [
+        m.artifact.config | {"model": m.artifact.config["model"] | {"latent_dim": None}} for m in models.values()
+    ]
     assert configs[0] == configs[1] == configs[2]
-    assert configs[0]["of"] == {"translator": {"kind": "translator"}, "potential": data.origin}
+    of = configs[0]["of"]
+    assert of["translator"] == {"kind": "translator"} and of["potential"] == data.origin
+    retrained = trained()
+    retrained.set_weights([w + 1 for w in retrained.get_weights()])
+    anew = scan(retrained, data, [2], 2, "linear", TINY, seed=4, folder=tmp_path, **SHAPE)
+    assert anew[2].artifact.fresh, "a distiller of other hidden states must not be taken for this one's"
     again = scan(trained(), data, [2], 2, "linear", TINY, seed=4, folder=tmp_path, **SHAPE)
     assert not again[2].artifact.fresh
     other = scan(trained({"kind": "other"}), data, [2], 2, "linear", TINY, seed=4, folder=tmp_path, **SHAPE)
