@@ -299,19 +299,23 @@ class Distiller(keras.Model):
         super().__init__(**kwargs)
         self.latent_dim, self.members, self.readout = latent_dim, members, readout
 
-        def dense(equation, shape, number, **options):
+        def dense(equation, shape, number, scale=1.0, **options):
             # one einsum a layer; b batch, m member, s site. Layers are seeded far apart, members one by one.
-            first = MemberWise("glorot_uniform", seed + 10_000 * number)
+            glorot = keras.initializers.VarianceScaling(scale, "fan_avg", "uniform")
+            first = MemberWise(glorot, seed + 10_000 * number)
             return keras.layers.EinsumDense(equation, shape, kernel_initializer=first, **options)
 
-        # the decoder and the encoder work on hidden states of zero mean and unit variance; see adapt
+        # A density does not know the sign of a state. If all windows start from nearly the same latents, they start
+        # with the same sign; else the encoder may choose another here and there, and a seam between them stays.
+        alike = {} if readout == "mlp" else {"scale": 0.01, "bias_initializer": "ones"}
+        # encoder and decoder work on hidden states of zero mean and unit variance; see adapt
         self.centre = self.add_weight(shape=(units,), initializer="zeros", trainable=False, name="centre")
         self.spread = self.add_weight(shape=(), initializer="ones", trainable=False, name="spread")
         self.encoder = keras.Sequential(
             [
                 keras.Input((units,)),
                 dense("bh,mhw->bmw", (members, width), 1, bias_axes="mw", activation="tanh"),
-                dense("bmw,mwd->bmd", (members, latent_dim), 2, bias_axes="md"),
+                dense("bmw,mwd->bmd", (members, latent_dim), 2, bias_axes="md", **alike),
             ],
             name="encoder",
         )

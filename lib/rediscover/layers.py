@@ -168,7 +168,7 @@ class QuadraticForm(keras.layers.Layer):
 
     def build(self, input_shape):
         # A density is positive, so the form starts positive, as half the sum of squares. From random forms, which are
-        # as often indefinite, a third of the members never found the way (chapter 03 says how starts fare).
+        # as often indefinite, about a third of the members never found the way (chapter 03).
         first = MemberWise(NearIdentity(noise=0.1, scale=0.5), self.seed)
         shape = (self.members, input_shape[-1], input_shape[-1])
         self.kernel = self.add_weight(shape=shape, initializer=first, name="form")
