@@ -53,7 +53,6 @@ def run(tier: str, retrain: bool) -> None:
     announce(mode, todo, costs.get(mode, {}).get("chapters", {}), resumed=len(chapters()) - len(todo))
 
     os.environ.update(REDISCOVER_TIER=tier, REDISCOVER_RETRAIN="0" if mode == "standard" else "1")
-    os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", TF_ENABLE_ONEDNN_OPTS="0")
     packages = ["numpy", "scipy", "matplotlib", "tensorflow", "keras", "papermill", "jupyter-book"]
     costs[mode] = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

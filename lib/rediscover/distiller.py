@@ -73,8 +73,7 @@ class Windows:
         if sites < starts + length:
             raise ValueError(f"length + starts must not exceed the {sites} sites of the chain; got {length} + {starts}")
         self.padded = np.pad(potential, ((0, 0), (known - 1, 0))).astype("float32")
-        spread = self.target - self.target.mean((0, 1))
-        self.variance = float(np.mean(spread**2))
+        self.variance = float(self.target.var((0, 1), dtype="float64").mean())
 
     @classmethod
     def of(cls, translator: Translator, potential: np.ndarray, readout: str = "mlp", **shape: int) -> Windows:
@@ -91,7 +90,7 @@ class Windows:
 
         def watch(V: np.ndarray) -> Windows:
             hidden = translator.hidden_states(V)
-            target = hidden if readout == "mlp" else translator.translate(V)
+            target = hidden if readout == "mlp" else translator.read_out(hidden)
             return cls(hidden, translator.standardise(V), target, **shape)
 
         watch(potential[:1])  # a window that does not fit fails here, before the long run
@@ -342,8 +341,8 @@ class Distiller(keras.Model):
 
         One number for the spread of all units: dividing each by its own would blow up those that hardly move.
         """
-        self.centre.assign(windows.hidden.mean((0, 1)))
-        self.spread.assign(np.sqrt(windows.hidden.var((0, 1)).mean()))
+        self.centre.assign(windows.hidden.mean((0, 1), dtype="float64"))
+        self.spread.assign(np.sqrt(windows.hidden.var((0, 1), dtype="float64").mean()))
 
     def encode(self, hidden):
         """First latents from one hidden state: (batch, units) to (batch, members, latent_dim)."""

@@ -13,7 +13,7 @@ from .dataset import Dataset
 from .layers import TaylorCell
 
 CELLS = ("gru", "lstm", "taylor")
-RECIPE = 1  # raise whenever a change below changes what training gives
+RECIPE = 2  # raise whenever a change below changes what training gives
 
 
 @keras.saving.register_keras_serializable("rediscover")
@@ -44,7 +44,7 @@ class Translator(keras.Model):
     """
 
     def __init__(self, cell="gru", units=64, shift=0.0, scale=1.0, seed=0, **kwargs):
-        self._settings = {
+        self.settings = {
             "cell": _check.choice("cell", cell, CELLS),
             "units": _check.integer("units", units),
             "shift": _check.number("shift", shift),
@@ -75,7 +75,11 @@ class Translator(keras.Model):
         return (potential - self.shift) / self.scale
 
     def call(self, potential):
-        return ops.squeeze(self.readout(self.hidden(self.standardise(potential)[..., None])), -1)
+        return self.read_out(self.hidden(self.standardise(potential)[..., None]))
+
+    def read_out(self, hidden):
+        """Density that belongs to hidden states, (n, sites, units) to (n, sites)."""
+        return ops.squeeze(self.readout(hidden), -1)
 
     def translate(self, potential: np.ndarray) -> np.ndarray:
         """Density in the given potentials, (n, sites) to (n, sites).
@@ -111,7 +115,7 @@ class Translator(keras.Model):
         return float(r2_score(density.ravel(), self.translate(potential).ravel()))
 
     def get_config(self):
-        return super().get_config() | self._settings
+        return super().get_config() | self.settings
 
     @staticmethod
     def _in_batches(function, potential, size=1000):
@@ -172,7 +176,8 @@ def train(
     epochs, batch = _check.integer("epochs", epochs), _check.integer("batch", batch)
     steps = epochs * -(-len(data) // batch)
     schedule = keras.optimizers.schedules.CosineDecay(_check.positive("rate", rate), steps)
-    model.compile(keras.optimizers.Adam(schedule, clipnorm=1.0), "mse")
+    # jit_compile: Keras would not by itself compile a GRU with XLA, and here that nearly halves the time of an epoch
+    model.compile(keras.optimizers.Adam(schedule, clipnorm=1.0), "mse", jit_compile=True)
 
     def fit():
         keras.utils.set_random_seed(seed)  # the order of the data
