@@ -152,6 +152,173 @@ class Theory:
             raise ValueError(f"V must differ from the energy somewhere; got {self.energy} everywhere")
         return float(np.sum(x**2 * (self.trace(V) - 2 - x)) / np.sum(x**4))
 
+    def angles(self, V: np.ndarray) -> np.ndarray:
+        """Arguments of the eigenvalues in [0, π], ascending, shape V.shape + (latent_dim,): the turn at every site.
+
+        ka twice for a wave function (its pair e^{±ika}); 0 and twice 2ka for its density. The basis does not matter.
+        An angle beyond π is folded back: a site half a wavelength long cannot be told from a shorter one.
+
+        Examples
+        --------
+        >>> quarter = Theory([[[0.0, 1.0], [-1.0, 0.0]]], shift=0, scale=1, spacing=0.4)
+        >>> (quarter.angles([-1.0]) / np.pi).tolist()
+        [[0.5, 0.5]]
+        """
+        return np.sort(np.abs(np.angle(np.linalg.eigvals(self.transfer_matrix(V)))), axis=-1)
+
+    def invariant_form(self, V: np.ndarray) -> InvariantForm:
+        """Symmetric form B for which gᵀBg is best conserved: ``T(V).T @ B @ T(V) = B`` at all `V`, by least squares.
+
+        Of all B with Frobenius norm 1 the one with the smallest mean square of ‖TᵀBT − B‖ over `V`: a singular vector
+        of a linear map on symmetric matrices. The density of Schrödinger's equation conserves ρξ − η², the square of
+        the current, and nothing else; a wave function in one dimension conserves no symmetric form (its Wronskian is
+        antisymmetric).
+
+        Parameters
+        ----------
+        V : array_like
+            Potentials inside the training range, any shape.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `V` is empty or not finite.
+
+        Notes
+        -----
+        g → Mg takes an exactly conserved B to M⁻ᵀBM⁻¹. The residuals are norms in the basis of the theory, so that the
+        best form of a law that conserves none exactly, and the size of its residual, depend on the basis: scale the
+        latents alike before comparing two theories.
+
+        Examples
+        --------
+        A rotation by one radian for every unit of V, to second order, keeps the sum of squares:
+
+        >>> turn = np.array([[0.0, 1.0], [-1.0, 0.0]])
+        >>> form = Theory([np.eye(2), turn, turn @ turn / 2], 0, 1, spacing=0.4).invariant_form([-0.1, 0.1])
+        >>> np.allclose(form.matrix, np.eye(2) / np.sqrt(2)), form.signature
+        (True, (2, 0, 0))
+        """
+        T = self.transfer_matrix(np.ravel(_check.array("V", V)))[:, None]
+        i, j = np.triu_indices(T.shape[-1])
+        basis = np.zeros((len(i), *T.shape[-2:]))  # of the symmetric matrices, orthonormal
+        basis[range(len(i)), i, j] = basis[range(len(i)), j, i] = np.where(i == j, 1, np.sqrt(0.5))
+        change = np.moveaxis(T.mT @ basis @ T - basis, 1, -1).reshape(-1, len(i))
+        _, residuals, forms = np.linalg.svd(change / np.sqrt(len(T)), full_matrices=False)
+        form = InvariantForm(np.tensordot(forms[-1], basis, 1), residuals[::-1])
+        positive, negative, _ = form.signature
+        return InvariantForm(-form.matrix, form.residuals) if positive < negative else form
+
+
+@dataclass(frozen=True)
+class InvariantForm:
+    """A quadratic form of the latents that a law of motion conserves, as far as it does.
+
+    Attributes
+    ----------
+    matrix : numpy.ndarray
+        Symmetric, Frobenius norm 1, shape (latent_dim, latent_dim). Its sign, which conservation leaves open, is
+        chosen so that the signature has at least as many plus as minus signs.
+    residuals : numpy.ndarray
+        Root mean square of ‖TᵀBT − B‖ for this form and for those orthogonal to it, ascending, shape
+        (latent_dim (latent_dim + 1)/2,). The first says how well the form is conserved, the gap to the second that
+        there is no other.
+
+    Examples
+    --------
+    >>> form = InvariantForm(np.diag([0.8, -0.6]), np.array([1e-9, 0.1, 0.2]))
+    >>> form.signature, round(float(form.value([1.0, 1.0])), 6)
+    ((1, 1, 0), 0.2)
+    """
+
+    matrix: np.ndarray
+    residuals: np.ndarray
+
+    @property
+    def signature(self) -> tuple[int, int, int]:
+        """Number of positive, negative and zero eigenvalues, the same in every basis (Sylvester's law of inertia).
+
+        An eigenvalue counts as zero within the uncertainty of the form: the first residual over the second, which is
+        how far other forms may have mixed in (1e-12 is added to both, for rounding). Where nothing singles a form out,
+        all of its eigenvalues are zero.
+        """
+        first, second = (*self.residuals, np.inf)[:2]
+        uncertain, values = (first + 1e-12) / (second + 1e-12), np.linalg.eigvalsh(self.matrix)
+        positive, negative = int(np.sum(values > uncertain)), int(np.sum(values < -uncertain))
+        return positive, negative, len(values) - positive - negative
+
+    def value(self, latents: np.ndarray) -> np.ndarray:
+        """Conserved quantity gᵀBg of latents with shape (..., latent_dim), shape (...)."""
+        g = _check.array("latents", latents)
+        if g.shape[-1:] != self.matrix.shape[:1]:
+            raise ValueError(f"latents must have {len(self.matrix)} components on the last axis; got shape {g.shape}")
+        return np.einsum("...i,ij,...j->...", g, self.matrix, g)
+
+
+def classify(law: Theory, V: np.ndarray, tolerance: float = 0.1) -> str:
+    """Say what a law moves, from its eigenvalues at constant potentials: in any basis, whatever else it holds.
+
+    With k = √(2(E − V)), a law *has a pair at* θ if its eigenvalues nearest to e^{iθ} have arguments whose mean
+    distance from θ over `V` is below `tolerance` times the mean θ, and moduli within `tolerance` of 1 at every `V`.
+
+    * ``"wave function"``: a pair at ka and none at 2ka.
+    * ``"density"``: a pair at 2ka, none at ka, and at every `V` a real eigenvalue within `tolerance` of 1, which is
+      what tells a density from two latents that merely turn twice as fast.
+    * ``"other"``: everything else, also a law that has both pairs.
+
+    Spare variables do no harm: three latents may be a wave function and one more number.
+
+    Parameters
+    ----------
+    law : Theory
+    V : array_like
+        Potentials inside the training range and below the energy, where waves turn. They must differ: at a single
+        potential any rotation could be right.
+    tolerance : float
+        Relative. At 0.1 a rotation by a constant angle, the mean of ka over a range [−1, −0.3] of V, is refused.
+
+    Returns
+    -------
+    {"wave function", "density", "other"}
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a potential is not below the energy, or the tolerance is not positive.
+
+    Notes
+    -----
+    Eigenvalues at constant potentials do not see how the eigenvectors turn from one potential to the next, so this is a
+    necessary condition: a rotation by ka(V) in a fixed plane passes too. `Theory.invariant_form` tells it apart, for
+    it conserves a positive form; so do products such as T(V₁)T(V₂)⁻¹.
+
+    Examples
+    --------
+    >>> leapfrog = Theory([[[1, 0.4], [0, 1]], [[0.32, 0], [0.8, 0]]], shift=0, scale=1, spacing=0.4)
+    >>> classify(leapfrog, np.linspace(-1, -0.3, 8))
+    'wave function'
+    >>> classify(Theory([np.eye(3)], shift=0, scale=1, spacing=0.4), np.linspace(-1, -0.3, 8))
+    'other'
+    """
+    V, tolerance = _check.array("V", V), _check.positive("tolerance", tolerance)
+    if V.max() >= law.energy:
+        raise ValueError(f"V must lie below the energy {law.energy}, where waves turn; got {V.max()}")
+    values = np.linalg.eigvals(law.transfer_matrix(V))
+    ka = law.spacing * np.sqrt(2 * (law.energy - V))
+
+    def pair_at(angle: np.ndarray) -> bool:
+        angle = np.abs(np.angle(np.exp(1j * angle)))  # folded like an eigenvalue's
+        which = np.argmin(np.abs(values - np.exp(1j * angle)[..., None]), axis=-1)
+        near = np.take_along_axis(values, which[..., None], -1)[..., 0]
+        off = np.abs(np.abs(np.angle(near)) - angle).mean()
+        return off < tolerance * angle.mean() and np.abs(np.abs(near) - 1).max() < tolerance
+
+    wave, density = pair_at(ka), pair_at(2 * ka)
+    real_one = np.where(values.imag == 0, np.abs(values - 1), np.inf).min(-1).max() < tolerance
+    if wave == density:
+        return "other"
+    return "wave function" if wave else "density" if real_one else "other"
+
 
 @dataclass(frozen=True)
 class Alignment:

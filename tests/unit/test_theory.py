@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rediscover import simulator
-from rediscover.theory import Theory, align
+from rediscover.theory import InvariantForm, Theory, align, classify
 
 A, SHIFT, SCALE = 0.4, -0.65, 0.2
 V = np.linspace(-1.0, -0.3, 29)
@@ -125,7 +125,9 @@ def test_bad_theory(change, error):
         Theory(**(good | change))
 
 
-@pytest.mark.parametrize("method", ["transfer_matrix", "trace", "determinant", "curvature_ratio"])
+@pytest.mark.parametrize(
+    "method", ["transfer_matrix", "trace", "determinant", "curvature_ratio", "angles", "invariant_form"]
+)
 @pytest.mark.parametrize("bad", [[], [np.nan], ["high"]])
 def test_bad_potential(method, bad):
     with pytest.raises((ValueError, TypeError), match="V"):
@@ -135,6 +137,207 @@ def test_bad_potential(method, bad):
 def test_curvature_needs_a_potential_that_differs_from_the_energy():
     with pytest.raises(ValueError, match="V must differ from the energy"):
         in_basis(leapfrog, 1, np.eye(2)).curvature_ratio(np.zeros(5))
+
+
+# Invariant form -------------------------------------------------------------------------------------------------------
+
+CURRENT = np.array([[0, 0, 0.5], [0, -1, 0], [0.5, 0, 0]])  # ρξ − η² in the basis (ρ, η, ξ)
+
+
+def learned(law, M, degree=2):
+    """As `in_basis`, but fitted to the range that a machine is trained on, by a polynomial as low as it uses."""
+    matrices = (M @ law(V) @ np.linalg.inv(M)).reshape(len(V), -1)
+    fitted = np.polynomial.polynomial.polyfit((V - SHIFT) / SCALE, matrices, degree)
+    return Theory(fitted.reshape(degree + 1, *M.shape), SHIFT, SCALE, A)
+
+
+def up_to_scale(one, two):
+    """Cosine of the angle between two matrices, without sign."""
+    return abs(np.vdot(one, two)) / np.linalg.norm(one) / np.linalg.norm(two)
+
+
+def bases(d):
+    """Random changes of basis that are not close to singular."""
+
+    def build(seed, stretch, size):
+        one, two = (np.linalg.qr(m)[0] for m in np.random.default_rng(seed).normal(size=(2, d, d)))
+        return size * one @ np.diag(np.geomspace(1, stretch, d)) @ two
+
+    return st.builds(build, st.integers(0, 2**32 - 1), st.floats(1, 5), st.floats(1e-2, 1e2))
+
+
+def test_density_conserves_the_square_of_the_current():
+    form = learned(density_form, np.eye(3)).invariant_form(V)
+    assert form.matrix == pytest.approx(-CURRENT / np.sqrt(1.5), abs=1e-4)
+    assert form.signature == (2, 1, 0)
+    assert form.residuals.shape == (6,) and np.all(np.diff(form.residuals) > 0)
+    assert form.residuals[0] < 1e-3 and form.residuals[1] > 0.2, "conserved, and nothing else is"
+
+
+def test_value_is_the_squared_current_along_a_chain():
+    wave = simulator.propagate(-0.65 + 0.3 * np.sin(np.arange(240.0).reshape(6, 40) ** 2), A, start=(1, 0.3 + 0.5j))
+    psi, dpsi = wave.psi[:, 1:], wave.dpsi[:, 1:]
+    latents = np.stack([np.abs(psi) ** 2, (psi.conj() * dpsi).real, np.abs(dpsi) ** 2], -1)
+    form = in_basis(density_form, 8, np.eye(3)).invariant_form(V)
+    assert form.value(latents) == pytest.approx(-(wave.current**2) / np.sqrt(1.5), abs=1e-9)
+    assert wave.current == pytest.approx(0.5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(M=bases(3))
+def test_form_moves_with_the_basis(M):
+    form = in_basis(density_form, 8, M).invariant_form(V)
+    back = np.linalg.inv(M)
+    assert form.signature == (2, 1, 0)
+    assert up_to_scale(form.matrix, back.T @ CURRENT @ back) == pytest.approx(1, abs=1e-9)
+    assert np.linalg.norm(form.matrix) == pytest.approx(1)
+    assert form.residuals[0] < 1e-7 * form.residuals[1]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_signature_survives_what_a_fit_leaves_over(seed):
+    form = learned(density_form, basis(3, seed)).invariant_form(V)
+    assert form.signature == (2, 1, 0) and form.residuals[0] < 0.01 * form.residuals[1]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_wave_function_conserves_no_symmetric_form(seed):
+    residuals = in_basis(schrodinger, 8, basis(2, seed)).invariant_form(V).residuals
+    assert residuals[0] > 0.02 * residuals[1]
+
+
+def test_more_than_one_form_is_no_finding():
+    still = Theory(np.eye(3)[None], SHIFT, SCALE, A).invariant_form(V)
+    assert still.residuals == pytest.approx(0) and still.signature == (0, 0, 3)
+
+
+def test_degenerate_forms_keep_their_zeros():
+    def with_a_fading_variable(V):
+        law = np.zeros((*np.shape(V), 4, 4))
+        law[..., :3, :3], law[..., 3, 3] = density_form(V), 0.6 + 0.1 * V
+        return law
+
+    assert in_basis(with_a_fading_variable, 8, basis(4, 0)).invariant_form(V).signature == (2, 1, 1)
+
+
+def test_one_variable_has_one_form():
+    form = Theory([[[0.5]]], 0, 1, A).invariant_form(V)
+    assert form.matrix.item() == 1 and form.residuals == pytest.approx([0.75]) and form.signature == (1, 0, 0)
+
+
+def test_potentials_of_any_shape_count_alike():
+    theory = learned(density_form, basis(3, 0))
+    flat, shaped = theory.invariant_form(V[:28]), theory.invariant_form(V[:28].reshape(4, 7))
+    assert np.array_equal(flat.matrix, shaped.matrix) and np.array_equal(flat.residuals, shaped.residuals)
+
+
+@pytest.mark.parametrize("bad", [np.zeros((5, 2)), 1.0, [np.nan, 1, 1]])
+def test_bad_latents(bad):
+    form = InvariantForm(CURRENT, np.array([0.0, 1.0]))
+    with pytest.raises(ValueError, match="latents"):
+        form.value(bad)
+
+
+# Which law ------------------------------------------------------------------------------------------------------------
+
+
+def rotation(angle):
+    c, s = np.cos(angle), np.sin(angle)
+    return np.moveaxis(np.array([[c, s], [-s, c]]), (0, 1), (-2, -1))
+
+
+def both(*laws):
+    """One law beside another, numbers for variables of their own."""
+
+    def law(V):
+        blocks = [x(V) if callable(x) else np.broadcast_to(x, (*np.shape(V), 1, 1)) for x in laws]
+        out = np.zeros((*np.shape(V), *[sum(block.shape[-1] for block in blocks)] * 2))
+        at = 0
+        for block in blocks:
+            out[..., at : at + block.shape[-1], at : at + block.shape[-1]] = block
+            at += block.shape[-1]
+        return out
+
+    return law
+
+
+def ka(V):
+    return A * np.sqrt(-2 * V)
+
+
+LAWS = {
+    "Schrödinger": (schrodinger, "wave function"),
+    "leapfrog": (leapfrog, "wave function"),
+    "wave function and a fading memory": (both(schrodinger, 0.6), "wave function"),
+    "wave function and a constant": (both(schrodinger, 1.0), "wave function"),
+    "wave function and two spare numbers": (both(schrodinger, 0.6, -0.2), "wave function"),
+    "two wave functions": (both(schrodinger, schrodinger), "wave function"),
+    "density": (density_form, "density"),
+    "density and a fading memory": (both(density_form, 0.6), "density"),
+    "twice the angle": (lambda V: rotation(2 * ka(V)), "other"),
+    "twice the angle and a fading memory": (both(lambda V: rotation(2 * ka(V)), 0.6), "other"),
+    "wave function and twice the angle": (both(schrodinger, lambda V: rotation(2 * ka(V))), "other"),
+    "wave function and density": (both(schrodinger, density_form), "other"),
+    "mean angle": (lambda V: rotation(np.full_like(V, ka(np.linspace(-1, -0.3, 99)).mean())), "other"),
+    "mean angle of a density": (both(lambda V: rotation(0 * V + 2 * KA.mean()), 1.0), "other"),
+    "fading wave": (lambda V: 0.85 * schrodinger(V), "other"),
+    "fading density": (lambda V: 0.85 * density_form(V), "other"),
+    "growing wave": (lambda V: 1.15 * schrodinger(V), "other"),
+    "one and a half times the angle": (both(lambda V: rotation(1.5 * ka(V)), 1.0), "other"),
+    "nothing moves": (both(1.0, 1.0, 1.0), "other"),
+    "memory": (both(0.9), "other"),
+}
+
+
+@pytest.mark.parametrize("name", LAWS)
+@settings(max_examples=10, deadline=None)
+@given(data=st.data())
+def test_law_is_recognised_in_any_basis(name, data):
+    law, expected = LAWS[name]
+    M = data.draw(bases(law(V).shape[-1]))
+    assert classify(learned(law, M, degree=4), V) == expected
+
+
+def test_rotation_in_a_fixed_plane_is_told_by_the_form_that_it_conserves():
+    """Its eigenvalues are Schrödinger's at every potential; only what it conserves is not."""
+    impostor = learned(lambda V: rotation(ka(V)), basis(2, 0), degree=4)
+    assert classify(impostor, V) == "wave function"
+    assert impostor.determinant(V) == pytest.approx(1, abs=1e-3)
+    assert impostor.trace(V) == pytest.approx(2 * np.cos(KA), abs=1e-3)
+    form = impostor.invariant_form(V)
+    assert form.signature == (2, 0, 0) and form.residuals[0] < 1e-3 * form.residuals[1]
+
+
+def test_angles_of_wave_function_and_density():
+    for shape in ((29,), (29, 1)):
+        x, angle = V.reshape(shape), KA.reshape(shape)
+        wave, density = in_basis(schrodinger, 8, basis(2, 0)), in_basis(density_form, 8, basis(3, 0))
+        assert wave.angles(x) == pytest.approx(np.stack([angle, angle], -1), abs=1e-8)
+        assert density.angles(x) == pytest.approx(np.stack([0 * angle, 2 * angle, 2 * angle], -1), abs=1e-6)
+    assert Theory([np.diag([-2.0, 3.0])], SHIFT, SCALE, A).angles(0.0).tolist() == [0, np.pi]
+
+
+def test_energy_shifts_what_is_recognised():
+    law = in_basis(lambda V: simulator.transfer_matrix(V, A, 0.4), 8, basis(2, 0), energy=0.4)
+    assert classify(law, V + 0.4) == "wave function"
+    assert classify(Theory(law.coefficients, SHIFT, SCALE, A), V) == "other", "the energy is wrong"
+
+
+def test_tolerance_decides():
+    slightly_fast = learned(lambda V: rotation(1.05 * ka(V)), np.eye(2), 4)
+    assert classify(slightly_fast, V) == "wave function"
+    assert classify(slightly_fast, V, tolerance=0.02) == "other"
+
+
+@pytest.mark.parametrize("bad", [[-0.5, 0.0], [], [np.nan]])
+def test_waves_turn_only_below_the_energy(bad):
+    with pytest.raises(ValueError, match="V"):
+        classify(learned(schrodinger, np.eye(2)), bad)
+
+
+def test_tolerance_must_be_positive():
+    with pytest.raises(ValueError, match="tolerance"):
+        classify(learned(schrodinger, np.eye(2)), V, tolerance=0)
 
 
 # Alignment ------------------------------------------------------------------------------------------------------------
