@@ -4,10 +4,17 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rediscover.evidence import bootstrap_interval, elbow, success_share
+from rediscover import potentials, simulator
+from rediscover.evidence import (
+    bootstrap_interval,
+    elbow,
+    hankel,
+    hankel_rank,
+    success_share,
+)
 
 # Elbow ----------------------------------------------------------------------------------------------------------------
 
@@ -168,3 +175,163 @@ def test_seed_decides_and_nothing_else_does():
 def test_bad_samples(samples, options, error, names):
     with pytest.raises(error, match=names):
         bootstrap_interval(np.mean, *samples, **options)
+
+
+# Hankel rank ----------------------------------------------------------------------------------------------------------
+
+A = 0.4
+
+
+def schrodinger(V, energy=0.0, start=(1.0, 0.0)):
+    return simulator.propagate(V, A, energy, start).density
+
+
+def boltzmann(V):
+    return np.exp(-np.cumsum(V + 0.65, axis=1))
+
+
+def leaky_integrator(V, decay=0.9):
+    held = [np.zeros(len(V))]
+    for v in V.T:
+        held.append(decay * held[-1] + v + 0.65)
+    return 1 + np.stack(held[1:], -1)
+
+
+def words(n=24, sites=12, seed=0):
+    both = potentials.random(2 * n, sites, seed=seed)
+    return both[:n], both[n:]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("law", "rank"),
+    [
+        (boltzmann, 1),
+        (leaky_integrator, 2),
+        (schrodinger, 3),
+        (lambda V: schrodinger(V, start=(1, 1j)), 3),  # a current needs no fourth variable
+        (lambda V: 1 + schrodinger(V), 4),  # a constant background does
+        (lambda V: schrodinger(V) + schrodinger(V, start=(0, 1)), 3),  # two states of one energy share a law
+        (lambda V: schrodinger(V) + schrodinger(V, 0.6), 6),  # of two energies, they do not
+    ],
+)
+def test_rank_of_known_laws(law, rank, seed):
+    found = hankel_rank(hankel(law, *words(seed=seed)))
+    assert found.rank == rank
+    assert found.singular_values[rank - 1] > 1e3 * found.floor, "a near miss is no proof"
+    assert found.singular_values[rank] < 0.1 * found.floor
+
+
+def test_normalising_a_density_over_the_chain_destroys_finite_rank():
+    def normalised(V):
+        return (density := schrodinger(V)) / density.sum(1, keepdims=True)
+
+    assert hankel_rank(hankel(normalised, *words())).rank == 24
+
+
+@settings(max_examples=40, deadline=None)
+@given(d=st.integers(1, 4), seed=st.integers(0, 2**32 - 1))
+def test_random_linear_law_has_the_rank_of_its_dimension(d, seed):
+    rng = np.random.default_rng(seed)
+    rotation = np.linalg.qr(rng.normal(size=(d, d)))[0]
+    kick, readout, start = 0.5 * rng.normal(size=(d, d)), rng.normal(size=d), rng.normal(size=d)
+
+    def law(V):
+        g, seen = np.tile(start, (len(V), 1)), []
+        for v in V.T:
+            g = g @ rotation.T + v[:, None] * (g @ kick.T)
+            seen.append(g @ readout)
+        return np.stack(seen, -1)
+
+    assert hankel_rank(hankel(law, *rng.uniform(-1, 1, (2, 20, 6)))).rank == d
+
+
+LEVELS = [0.001, 0.01, 0.1, 0.3, 1.0, 3.0]
+
+
+def test_noise_can_hide_a_variable_but_not_invent_one():
+    ranks = []
+    for level in LEVELS:
+        ranks.append([])
+        for seed in range(8):
+            block = hankel(schrodinger, *words(40, seed=seed))
+            noisy = block * (1 + level * np.random.default_rng(seed).normal(size=block.shape))
+            ranks[-1].append(hankel_rank(noisy, level * np.abs(noisy)).rank)
+    ranks = np.array(ranks)
+    assert ranks.max() == 3
+    assert np.all(ranks[:3] == 3), "up to 10 % of the signal every block shows all three"
+    assert np.any(ranks[3] < 3), "the answer breaks at 30 %"
+    assert np.all(np.diff(ranks.mean(1)) <= 0) and np.all(ranks[-1] <= 1)
+
+
+@pytest.mark.parametrize("shape", [(3, 60), (20, 60), (60, 60)])
+def test_pure_noise_has_rank_zero_nearly_always(shape):
+    rng, sigma = np.random.default_rng(0), 0.01
+    found = [hankel_rank(sigma * rng.normal(size=shape), sigma) for _ in range(300)]
+    assert np.mean([f.rank > 0 for f in found]) <= 0.01
+    # and the floor is not needlessly high
+    assert np.mean([f.singular_values[0] / f.floor for f in found]) > 0.5
+
+
+@pytest.mark.parametrize("sigma", [1e-6, 1.0, 1e6])
+def test_floor_of_equal_errors(sigma):
+    zeros = np.zeros((9, 16))
+    assert hankel_rank(zeros, sigma).floor == pytest.approx((3 + 4 + 3) * sigma)
+    assert hankel_rank(zeros, np.full(zeros.shape, sigma)).floor == pytest.approx((3 + 4 + 3) * sigma)
+
+
+def test_noise_of_one_loud_column_does_not_raise_the_floor_by_the_whole_block():
+    noise = np.zeros((50, 80))
+    noise[:, 3] = 1
+    assert hankel_rank(np.eye(50, 80), noise).floor == pytest.approx(1 + np.sqrt(50) + 3)
+
+
+def test_rank_does_not_depend_on_the_unit():
+    block = hankel(schrodinger, *words())
+    for unit in (1e-200, 1e-3, 1e100):
+        assert hankel_rank(unit * block).rank == 3
+    assert hankel_rank(0 * block).rank == 0
+
+
+def test_block_holds_every_future_after_every_past():
+    prefixes, suffixes = words(5, 4)
+    suffixes = suffixes[:3, :2]
+    block = hankel(schrodinger, prefixes, suffixes).reshape(5, 3, 2)
+    for i, past in enumerate(prefixes):
+        for j, future in enumerate(suffixes):
+            assert block[i, j] == pytest.approx(schrodinger(np.concatenate([past, future]))[4:])
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "names"),
+    [
+        ({"prefixes": [1.0, 2.0]}, ValueError, "prefixes"),
+        ({"prefixes": [[np.nan]]}, ValueError, "prefixes"),
+        ({"suffixes": np.zeros((2, 0))}, ValueError, "suffixes"),
+        ({"suffixes": [["deep"]]}, TypeError, "suffixes"),
+        ({"measure": lambda V: V[:, 1:]}, ValueError, "measure must return"),
+        ({"measure": lambda V: V + 1j}, TypeError, "measure"),
+        ({"measure": lambda V: V * np.inf}, ValueError, "measure"),
+    ],
+)
+def test_bad_experiments(change, error, names):
+    good = {"measure": np.square, "prefixes": [[1.0, 2.0]], "suffixes": [[1.0]]}
+    with pytest.raises(error, match=names):
+        hankel(**(good | change))
+
+
+@pytest.mark.parametrize(
+    ("block", "noise", "names"),
+    [
+        ([1.0, 2.0], 0.0, "block"),
+        ([[1.0, np.nan]], 0.0, "block"),
+        ([[1.0, 2.0]], -0.1, "noise"),
+        ([[1.0, 2.0]], [[0.1, -0.1]], "noise"),
+        ([[1.0, 2.0]], [[0.1]], "noise"),
+        ([[1.0, 2.0]], [0.1, 0.1], "noise"),
+        ([[1.0, 2.0]], np.inf, "noise"),
+    ],
+)
+def test_bad_blocks(block, noise, names):
+    with pytest.raises(ValueError, match=names):
+        hankel_rank(block, noise)
