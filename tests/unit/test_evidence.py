@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import special
 
 from rediscover import potentials, simulator
 from rediscover.evidence import (
     bootstrap_interval,
+    description_length,
     elbow,
+    free_parameters,
     hankel,
     hankel_rank,
     success_share,
@@ -335,3 +338,138 @@ def test_bad_experiments(change, error, names):
 def test_bad_blocks(block, noise, names):
     with pytest.raises(ValueError, match=names):
         hankel_rank(block, noise)
+
+
+# Description length ---------------------------------------------------------------------------------------------------
+
+
+def test_bits_by_hand():
+    density = np.array([[1.0, 2.0, 3.0, 4.0], [0.0, 0.0, 0.0, 0.0]])
+    predicted = density + np.array([[1.0, -1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 2.0]])
+    bits = description_length(density, predicted, sigma=0.5, parameters=3, resolution=0.25)
+    # Σr² = 6, so 6/(2·0.25) = 12 nats; 8 numbers, each log₂(2√2π) bits; 3 parameters of ½ log₂ 8 bits
+    assert bits.data == pytest.approx(12 / np.log(2) + 8 * (1 + np.log2(np.sqrt(2 * np.pi))))
+    assert bits.parameters == pytest.approx(4.5)
+    assert bits.total == bits.data + bits.parameters
+    assert bits.bic == pytest.approx(8 * np.log(6 / 8) + 3 * np.log(8))
+
+
+def test_data_part_is_the_gaussian_probability_of_a_cell():
+    rng = np.random.default_rng(0)
+    density, predicted, sigma, step = rng.normal(size=(5, 6)), rng.normal(size=(5, 6)), 0.7, 1e-3
+    edges = (density - predicted + np.array([-step, step])[:, None, None] / 2) / sigma
+    bits = -np.log2(np.diff(special.ndtr(edges), axis=0)).sum()
+    assert description_length(density, predicted, sigma, 0, step).data == pytest.approx(bits, rel=1e-6)
+
+
+@given(fit=st.floats(0, 1), worse=st.floats(1e-3, 1), sigma=st.floats(0.01, 10), k=st.integers(0, 50))
+def test_better_fit_and_fewer_parameters_are_cheaper(fit, worse, sigma, k):
+    density = np.zeros((4, 5))
+    good, bad = (description_length(density, density + r, sigma, k) for r in (fit, fit + worse))
+    more = description_length(density, density + fit, sigma, k + 1)
+    assert good.total < bad.total and good.bic < bad.bic
+    assert good.total < more.total and good.data == more.data
+
+
+def test_resolution_costs_every_theory_the_same():
+    density, one, two = np.random.default_rng(0).normal(size=(3, 4, 5))
+    coarse, fine = (
+        description_length(density, one, 1, 2, step).total - description_length(density, two, 1, 9, step).total
+        for step in (None, 1e-6)
+    )
+    assert coarse == pytest.approx(fine)
+
+
+def test_cheapest_theory_depends_on_the_stated_noise():
+    x = np.linspace(-1, 1, 64).reshape(8, 8)
+    density = 1 + 0.1 * x
+    constant, line = np.full_like(x, density.mean()), density
+
+    def cheapest(sigma):
+        totals = [
+            description_length(density, constant, sigma, 1).total,
+            description_length(density, line, sigma, 2).total,
+        ]
+        return int(np.argmin(totals)) + 1
+
+    # The slope saves Σ(0.1 x)²/2σ² · log₂ e bits and costs ½ log₂ 64 = 3: they balance at σ = 0.23.
+    balance = np.sqrt(np.sum((0.1 * x) ** 2) * np.log2(np.e) / 6)
+    assert balance == pytest.approx(0.23, abs=0.005)
+    assert [cheapest(sigma) for sigma in (0.01, 0.99 * balance, 1.01 * balance, 10)] == [2, 2, 1, 1]
+
+
+def test_perfect_theory_has_no_bic():
+    assert description_length(np.ones((2, 2)), np.ones((2, 2)), 1.0, 3).bic == -np.inf
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "names"),
+    [
+        ({"sigma": 0.0}, ValueError, "sigma"),
+        ({"sigma": -1.0}, ValueError, "sigma"),
+        ({"sigma": np.nan}, ValueError, "sigma"),
+        ({"sigma": [1.0, 2.0]}, ValueError, "sigma"),
+        ({"resolution": 0.0}, ValueError, "resolution"),
+        ({"resolution": 1.5}, ValueError, "resolution must not exceed sigma"),
+        ({"parameters": -1}, ValueError, "parameters"),
+        ({"parameters": 2.0}, TypeError, "parameters"),
+        ({"predicted": np.ones((3, 2))}, ValueError, "predicted"),
+        ({"predicted": [[1.0, np.nan, 1.0]] * 2}, ValueError, "predicted"),
+        ({"density": np.ones(3)}, ValueError, "density"),
+        ({"density": np.ones((0, 3))}, ValueError, "density"),
+    ],
+)
+def test_bad_descriptions(change, error, names):
+    good = {"density": np.ones((2, 3)), "predicted": np.ones((2, 3)), "sigma": 1.0, "parameters": 2}
+    with pytest.raises(error, match=names):
+        description_length(**(good | change))
+
+
+@pytest.mark.parametrize(
+    ("d", "readout", "order", "count"),
+    [
+        (2, "quadratic", 2, 12 + 3 + 2 - 4),
+        (3, "linear", 2, 27 + 3 + 3 - 9),
+        (2, "linear", 2, 12 + 2 + 2 - 4),
+        (3, "quadratic", 1, 18 + 6 + 3 - 9),
+        (1, "linear", 2, 4),
+        (4, "quadratic", 2, 46),
+    ],
+)
+def test_parameters_net_of_basis(d, readout, order, count):
+    assert free_parameters(d, readout, order) == count
+
+
+@pytest.mark.parametrize(("d", "readout"), [(1, "quadratic"), (2, "quadratic"), (2, "linear"), (3, "linear")])
+def test_count_is_the_rank_of_the_predictions(d, readout):
+    """As many directions of the parameters change the predictions as are counted."""
+    rng = np.random.default_rng(0)
+    V, (i, j) = rng.uniform(-1, 1, (40, 8)), np.triu_indices(d)
+    sizes = [3 * d * d, d, len(i) if readout == "quadratic" else d]
+
+    def density(parameters):
+        U, g, form = np.split(parameters, np.cumsum(sizes)[:-1])
+        g, seen = np.tile(g, (len(V), 1)), []
+        for v in V.T:
+            g = np.einsum("sn,nij,sj->si", v[:, None] ** np.arange(3), U.reshape(3, d, d), g)
+            seen.append((g[:, i] * g[:, j] if readout == "quadratic" else g) @ form)
+        return np.ravel(seen)
+
+    at, step = 0.6 * rng.normal(size=sum(sizes)), 1e-5
+    slopes = [(density(at + step * e) - density(at - step * e)) / (2 * step) for e in np.eye(sum(sizes))]
+    assert np.linalg.matrix_rank(np.array(slopes), rtol=1e-7) == free_parameters(d, readout)
+
+
+@pytest.mark.parametrize(
+    ("d", "readout", "order", "error", "names"),
+    [
+        (2, "mlp", 2, ValueError, "readout must be explicit"),
+        (2, "cubic", 2, ValueError, "readout"),
+        (0, "linear", 2, ValueError, "latent_dim"),
+        (2.0, "linear", 2, TypeError, "latent_dim"),
+        (2, "linear", 0, ValueError, "order"),
+    ],
+)
+def test_bad_theories_are_not_counted(d, readout, order, error, names):
+    with pytest.raises(error, match=names):
+        free_parameters(d, readout, order)
