@@ -40,6 +40,15 @@ def test_every_notebook_is_in_the_table_of_contents():
     assert {f"book/{path.stem}" for path in (ROOT / "book").glob("*.ipynb")} <= set(toc())
 
 
+def test_every_row_of_the_ledger_links_to_its_cell(html, pages):
+    """Whether the links arrive is checked with all others, below; here, that no row has lost its own."""
+    ledger = yaml.safe_load((ROOT / "book" / "claims.yml").read_text())
+    cells = [entry["cell"].split(" / ")[0] for claim in ledger["claims"] for entry in claim.get("evidence", [])]
+    rows = pages[html / "book" / "claims.html"].select("td:first-child a")
+    assert sorted(row["href"].partition("#")[0] for row in rows) == sorted(f"{chapter}.html" for chapter in cells)
+    assert all("#" in row["href"] for row in rows)
+
+
 def test_every_figure_says_what_it_shows(pages):
     for path, page in pages.items():
         for image in page.find_all("img"):
