@@ -30,6 +30,8 @@ from pathlib import Path
 import nbformat
 import papermill
 
+import claims
+
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "book"
 BUILD = ROOT / "_build"
@@ -181,11 +183,20 @@ def site(tier: str | None, into: Path) -> Path:
         for part, target in (("notebooks", "."), ("results", "results"), ("images", "images")):
             if (BUILD / tier / part).exists():
                 shutil.copytree(BUILD / tier / part, source / "book" / target, dirs_exist_ok=True)
+    (source / "book" / "claims.md").write_text(ledger(source / "book", source / "book" / "results"))
     jupyter_book = Path(sys.executable).with_name("jupyter-book")
     options = ["-q", "-W", "-n", "--keep-going", "--path-output", into]
     if subprocess.run([jupyter_book, "build", *options, source], stdout=subprocess.DEVNULL).returncode:
         sys.exit("the site was not built: see the warnings above, each of which counts as an error")
     return into / "_build" / "html" / "index.html"
+
+
+def ledger(notebooks: Path, results: Path) -> str:
+    """Judge the claims by the run that is shown, be it the committed one or not."""
+    try:
+        return claims.page(BOOK / "claims.yml", notebooks, results)
+    except ValueError as error:
+        sys.exit(f"no ledger of claims: {error}")
 
 
 # --- publish
@@ -200,9 +211,11 @@ def publish() -> None:
     size = sum((place / name).stat().st_size for name, place in places.items())
     if size > SHIPPED_LIMIT:
         sys.exit(f"the run used {size / 1e6:.1f} MB of artefacts; at most {SHIPPED_LIMIT / 1e6:.0f} MB can be shipped")
+    page = ledger(home / "notebooks", home / "results")  # may refuse, so before anything is written
     for part, target in (("notebooks", BOOK), ("results", BOOK / "results"), ("images", BOOK / "images")):
         for path in sorted((home / part).glob("*")):
             replace(path, target / path.name)
+    (BOOK / "claims.md").write_text(page)
     for name, place in places.items():
         if place != shipped:
             replace(place / name, shipped / name)

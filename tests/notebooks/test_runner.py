@@ -19,8 +19,14 @@ import numpy as np
 from rediscover import store
 steps = 1 if store.tier() == "smoke" else 2
 found = store.load_or_train({"kind": "demo", "seed": 0, "recipe": 1, "steps": steps}, lambda: {"w": np.ones(steps)})
-store.record("01_first", {"fresh": found.fresh})"""
+store.record("01_first", {"fresh": found.fresh, "steps": steps})"""
 SECOND = "print(6 * 7)"
+CLAIMS = """
+claims:
+- id: steps
+  claim: Two steps are taken.
+  evidence: [{what: steps, every: 01_first / steps, band: "== 2", cell: 01_first / Chapter 01_first}]
+"""
 BROKEN = "raise RuntimeError('the second chapter broke')"
 
 
@@ -31,13 +37,16 @@ def book(tmp_path):
     shutil.copytree(
         ROOT / "lib" / "rediscover", tmp_path / "lib" / "rediscover", ignore=shutil.ignore_patterns("__py*")
     )
-    for name in ("tools/book.py", ".gitignore", "_config.yml"):
+    for name in ("tools/book.py", "tools/claims.py", ".gitignore", "_config.yml"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/01_first\nchapters: [{file: book/02_second}]\n")
+    (tmp_path / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/01_first\nchapters: [{file: book/02_second}, {file: book/claims}]\n"
+    )
     write(tmp_path, "01_first", FIRST)
     write(tmp_path, "02_second", SECOND)
     (tmp_path / "book" / "references.bib").touch()
+    (tmp_path / "book" / "claims.yml").write_text(CLAIMS)
     git(tmp_path, "init", "-q")
     git(tmp_path, "add", "-A")
     git(tmp_path, "-c", "user.name=reader", "-c", "user.email=reader@example.org", "commit", "-q", "-m", "book")
@@ -80,6 +89,8 @@ def test_smoke_run_and_site_touch_nothing_outside_build(book):
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["open", str(book / "_build" / "html" / "index.html")]
     assert "42" in (book / "_build" / "html" / "book" / "02_second.html").read_text()
+    ledger = (book / "_build" / "html" / "book" / "claims.html").read_text()
+    assert "fails" in ledger and "come from a smoke run" in ledger, "the ledger belongs to the run that is shown"
     assert git(book, "status", "--porcelain") == ""
     costs = json.loads((book / "_build" / "smoke" / "results" / "costs.json").read_text())["smoke"]
     assert costs["versions"]["numpy"] == np.__version__ and costs["chapters"]["02_second"]["seconds"] > 0
@@ -124,12 +135,23 @@ def test_publish_writes_back_exactly_what_the_run_used(book):
     assert notebook.cells[1].execution_count == 1 and notebook.cells[1].outputs[0].text == "42\n"
     assert notebook.metadata.keys() == {"kernelspec", "language_info"} and notebook.cells[1].metadata == {}
     assert notebook.cells[1].id == "1"
+    assert "**Holds.** Two steps are taken." in (book / "book" / "claims.md").read_text()
 
     shutil.rmtree(book / "_build")  # a fresh clone: the shipped artefact is found, and published again
     assert runner(book, "run").returncode == 0
     assert not fresh(book, "standard")
     assert runner(book, "publish").returncode == 0
     assert len(names(shipped)) == 1
+
+
+def test_publish_refuses_a_claim_without_a_result_before_anything_is_written(book):
+    assert runner(book, "run").returncode == 0
+    (book / "book" / "claims.yml").write_text(CLAIMS.replace("01_first / steps", "01_first / leaps"))
+    git(book, "add", "-A")
+    done = runner(book, "publish")
+    assert done.returncode == 1
+    assert "claims.yml, claim steps: no result '01_first / leaps'" in done.stderr
+    assert git(book, "diff") == "" and not (book / "book" / "results").exists()
 
 
 @pytest.mark.parametrize(("setting", "found"), [("TIER=huge", "TIER is 'huge'"), ("RETRAIN=yes", "RETRAIN is 'yes'")])
