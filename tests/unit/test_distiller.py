@@ -56,7 +56,7 @@ def by_hand(model, w):
         elif model.readout == "quadratic":
             output[n, m, i] = g @ weights[0][m] @ g
         else:
-            output[n, m, i] = weights[0][m] @ g + weights[1][m, 0]
+            output[n, m, i] = weights[0][m] @ g
     return latents, output
 
 
