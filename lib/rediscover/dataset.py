@@ -6,6 +6,7 @@ import hashlib
 import json
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -34,11 +35,14 @@ class Dataset:
     origin : dict
         Where the pairs come from, JSON-able: it stands for the data in the keys of trained artefacts. Left empty it
         becomes a digest of the arrays. Give a new one with ``dataclasses.replace(data, density=..., origin=...)``.
+    initial : numpy.ndarray, optional
+        What is known about the left end of every chain where they do not all start alike: ρ, η = Re ψ*ψ' and ξ = |ψ'|²,
+        shape (n, 3).
 
     Raises
     ------
     ValueError, TypeError
-        If an array is empty, not finite, not two-dimensional, or the two differ in shape.
+        If an array is empty, not finite, has the wrong number of axes, or shapes disagree.
 
     Examples
     --------
@@ -52,6 +56,7 @@ class Dataset:
     spacing: float
     energy: float = 0.0
     origin: dict = field(default_factory=dict)
+    initial: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         checked = {
@@ -63,7 +68,14 @@ class Dataset:
         V, rho = checked["potential"], checked["density"]
         if V.shape != rho.shape:
             raise ValueError(f"density must have the shape of potential, {V.shape}; got {rho.shape}")
-        checked["origin"] = dict(self.origin) or {"sha256": hashlib.sha256(V.tobytes() + rho.tobytes()).hexdigest()}
+        content = [V, rho]
+        if self.initial is not None:
+            checked["initial"] = np.ascontiguousarray(_check.array("initial", self.initial, 2))
+            if checked["initial"].shape != (len(V), 3):
+                raise ValueError(f"initial must have shape {(len(V), 3)}; got {checked['initial'].shape}")
+            content.append(checked["initial"])
+        digest = hashlib.sha256(b"".join(array.tobytes() for array in content)).hexdigest()
+        checked["origin"] = dict(self.origin) or {"sha256": digest}
         try:
             json.dumps(checked["origin"])
         except TypeError as problem:
@@ -99,6 +111,7 @@ class Dataset:
                 self.spacing,
                 self.energy,
                 {**self.origin, "slice": [first + i, first + j]},
+                None if self.initial is None else self.initial[i:j],
             )
             for i, j in pairwise(accumulate(counts, initial=0))
         )
@@ -133,8 +146,11 @@ class Dataset:
         """
         path = Path(path)
         setup = {"spacing": self.spacing, "energy": self.energy, "origin": self.origin}
+        arrays = {"potential": self.potential, "density": self.density}
+        if self.initial is not None:
+            arrays["initial"] = self.initial
         with store.atomic_write(path) as file:
-            np.savez_compressed(file, potential=self.potential, density=self.density, setup=json.dumps(setup))
+            np.savez_compressed(file, **arrays, setup=json.dumps(setup))
         return path
 
     @classmethod
@@ -157,7 +173,8 @@ class Dataset:
         """
         try:
             with np.load(path, allow_pickle=False) as file:
-                return cls(file["potential"], file["density"], **json.loads(str(file["setup"])))
+                arrays = {name: file[name] for name in file.files if name != "setup"}
+                return cls(**arrays, **json.loads(str(file["setup"])))
         except (EOFError, KeyError, TypeError, ValueError, AttributeError, zipfile.BadZipFile, zlib.error) as problem:
             raise ValueError(f"{path} is damaged or not a saved Dataset: {problem}") from problem
 
@@ -173,8 +190,11 @@ def simulate(
     correlation: float = 1.0,
     seed: int | np.random.Generator = 0,
     propagator: str = "exact",
+    current: float | Sequence[float] | None = None,
 ) -> Dataset:
     """Run the experiment `n` times: random potentials, a state that starts as (ψ, ψ') = (1, 0), its densities.
+
+    With a `current` the state is a complex one that starts as (1, ij), and carries the current j along the chain.
 
     Parameters
     ----------
@@ -186,6 +206,8 @@ def simulate(
         See `potentials.random`.
     propagator : {"exact", "leapfrog"}
         Which discrete Schrödinger equation rules this world.
+    current : float or sequence of float, optional
+        j, one for all chains or several by turns; the data set's `initial` then tells (ρ, η, ξ) = (1, 0, j²).
 
     Returns
     -------
@@ -202,6 +224,8 @@ def simulate(
     >>> data = simulate(100)
     >>> data.density.shape, data.origin["seed"]
     ((100, 40), 0)
+    >>> simulate(3, current=(0.0, 0.5)).initial[:, 2].tolist()
+    [0.0, 0.25, 0.0]
     """
     run = _PROPAGATORS[_check.choice("propagator", propagator, _PROPAGATORS)]
     spacing, energy = _check.positive("spacing", spacing), _check.number("energy", energy)
@@ -211,4 +235,10 @@ def simulate(
         origin = {"kind": "simulate", "n": int(n), "sites": int(sites), "spacing": spacing, "energy": energy}
         origin |= {"low": float(low), "high": float(high), "correlation": float(correlation)}
         origin |= {"seed": int(seed), "propagator": propagator}
-    return Dataset(V, run(V, spacing, energy).density, spacing, energy, origin)
+    if current is None:
+        return Dataset(V, run(V, spacing, energy).density, spacing, energy, origin)
+    currents = np.atleast_1d(_check.array("current", current, (0, 1)))
+    j = np.resize(currents, len(V))
+    origin |= {"current": currents.tolist()} if origin else {}
+    initial = np.stack([np.ones_like(j), np.zeros_like(j), j**2], axis=-1)
+    return Dataset(V, run(V, spacing, energy, (1.0, 1j * j)).density, spacing, energy, origin, initial)

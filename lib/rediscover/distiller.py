@@ -76,8 +76,18 @@ class Windows:
         self.variance = float(self.target.var((0, 1), dtype="float64").mean())
 
     @classmethod
-    def of(cls, translator: Translator, potential: np.ndarray, readout: str = "mlp", **shape: int) -> Windows:
+    def of(
+        cls,
+        translator: Translator,
+        potential: np.ndarray,
+        readout: str = "mlp",
+        *,
+        initial: np.ndarray | None = None,
+        **shape: int,
+    ) -> Windows:
         """Windows of a translator's own run: it rebuilds hidden states (`mlp`) or the density (`quadratic`, `linear`).
+
+        `initial` is what the translator is told about the left ends, if it is told anything.
 
         Examples
         --------
@@ -88,13 +98,14 @@ class Windows:
         _check.choice("readout", readout, READOUTS)
         potential = _check.array("potential", potential, 2)
 
-        def watch(V: np.ndarray) -> Windows:
-            hidden = translator.hidden_states(V)
+        def watch(V: np.ndarray, initial: np.ndarray | None) -> Windows:
+            hidden = translator.hidden_states(V, initial)
             target = hidden if readout == "mlp" else translator.read_out(hidden)
             return cls(hidden, translator.standardise(V), target, **shape)
 
-        watch(potential[:1])  # a window that does not fit fails here, before the long run
-        return watch(potential)
+        # a window that does not fit fails here, before the long run
+        watch(potential[:1], None if initial is None else initial[:1])
+        return watch(potential, initial)
 
     def __len__(self) -> int:
         return len(self.hidden)
@@ -156,7 +167,7 @@ class Schedule:
     (2, 32)
     """
 
-    steps: int = 4000
+    steps: int = 3000
     batch: int = 128
     rate: float = 1e-2
     sites: int = 8
@@ -514,7 +525,7 @@ def scan(
     _check.integer("members", members), _check.integer("seed", seed, 0)
     if not hasattr(translator, "artifact"):
         raise ValueError("translator must come from translator.train; got one without a training behind it")
-    windows = Windows.of(translator, data.potential, readout, **shape)
+    windows = Windows.of(translator, data.potential, readout, initial=data.initial, **shape)
     # its weights too: trained again on another machine it has the same configuration but other hidden states
     weights = hashlib.sha256(b"".join(w.tobytes() for w in translator.get_weights())).hexdigest()[:16]
     identity = {"translator": translator.artifact.config, "weights": weights, "potential": data.origin}

@@ -30,6 +30,9 @@ class Translator(keras.Model):
         Mean and standard deviation of the potential: the network sees ``(V - shift) / scale``.
     seed : int
         Seed of the first weights.
+    told : int
+        How many numbers the network is told about the left end of each chain (`Dataset.initial`): a dense layer makes
+        its first hidden state of them. With 0 all chains start alike.
 
     Raises
     ------
@@ -43,16 +46,17 @@ class Translator(keras.Model):
     (3, 40)
     """
 
-    def __init__(self, cell="gru", units=64, shift=0.0, scale=1.0, seed=0, **kwargs):
+    def __init__(self, cell="gru", units=64, shift=0.0, scale=1.0, seed=0, told=0, **kwargs):
         self.settings = {
             "cell": _check.choice("cell", cell, CELLS),
             "units": _check.integer("units", units),
             "shift": _check.number("shift", shift),
             "scale": _check.positive("scale", scale),
             "seed": _check.integer("seed", seed, 0),
+            "told": _check.integer("told", told, 0),
         }
         super().__init__(**kwargs)
-        self.shift, self.scale = shift, scale
+        self.shift, self.scale, self.told = shift, scale, told
 
         first = keras.initializers.GlorotUniform(seed)
         if cell == "taylor":
@@ -68,40 +72,50 @@ class Translator(keras.Model):
         self.hidden.build((None, None, 1))
         self.readout = keras.layers.Dense(1, kernel_initializer=keras.initializers.GlorotUniform(seed + 2))
         self.readout.build((None, None, units))
+        self.memories = []  # what the cell remembers at first; an LSTM has two states
+        for number in range((2 if cell == "lstm" else 1) if told else 0):
+            memory = keras.layers.Dense(units, kernel_initializer=keras.initializers.GlorotUniform(seed + 3 + number))
+            memory.build((None, told))
+            self.memories.append(memory)
         self.built = True
 
     def standardise(self, potential):
         """The potential as the network sees it."""
         return (potential - self.shift) / self.scale
 
-    def call(self, potential):
-        return self.read_out(self.hidden(self.standardise(potential)[..., None]))
+    def call(self, inputs):
+        return self.read_out(self.run(*inputs) if self.told else self.run(inputs))
+
+    def run(self, potential, initial=None):
+        """Hidden states (n, sites, units) as tensors; see `hidden_states`."""
+        first = [memory(initial) for memory in self.memories] or None
+        return self.hidden(self.standardise(potential)[..., None], initial_state=first)
 
     def read_out(self, hidden):
         """Density that belongs to hidden states, (n, sites, units) to (n, sites)."""
         return ops.squeeze(self.readout(hidden), -1)
 
-    def translate(self, potential: np.ndarray) -> np.ndarray:
-        """Density in the given potentials, (n, sites) to (n, sites).
+    def translate(self, potential: np.ndarray, initial: np.ndarray | None = None) -> np.ndarray:
+        """Density in the given potentials, (n, sites) to (n, sites); `initial` (n, told) if it is to be told.
 
         Examples
         --------
         >>> Translator(units=4).translate([[-0.5, -0.6, -0.7]]).shape
         (1, 3)
         """
-        return self._in_batches(self, potential)
+        return self._in_batches(lambda *inputs: self.read_out(self.run(*inputs)), potential, initial)
 
-    def hidden_states(self, potential: np.ndarray) -> np.ndarray:
-        """Hidden state after every site, (n, sites) to (n, sites, units).
+    def hidden_states(self, potential: np.ndarray, initial: np.ndarray | None = None) -> np.ndarray:
+        """Hidden state after every site, (n, sites) to (n, sites, units); `initial` (n, told) if it is to be told.
 
         Examples
         --------
         >>> Translator(units=4).hidden_states([[-0.5, -0.6, -0.7]]).shape
         (1, 3, 4)
         """
-        return self._in_batches(lambda V: self.hidden(self.standardise(V)[..., None]), potential)
+        return self._in_batches(self.run, potential, initial)
 
-    def score(self, potential: np.ndarray, density: np.ndarray) -> float:
+    def score(self, potential: np.ndarray, density: np.ndarray, initial: np.ndarray | None = None) -> float:
         """Coefficient of determination R² of the density (n, sites), all chains and sites pooled.
 
         Examples
@@ -112,15 +126,21 @@ class Translator(keras.Model):
         density, shape = _check.array("density", density, 2), np.shape(potential)
         if density.shape != shape:
             raise ValueError(f"density must have the shape of potential, {shape}; got {density.shape}")
-        return float(r2_score(density.ravel(), self.translate(potential).ravel()))
+        return float(r2_score(density.ravel(), self.translate(potential, initial).ravel()))
 
     def get_config(self):
         return super().get_config() | self.settings
 
-    @staticmethod
-    def _in_batches(function, potential, size=1000):
-        potential = _check.array("potential", potential, 2).astype("float32")
-        parts = [function(ops.convert_to_tensor(potential[i : i + size])) for i in range(0, len(potential), size)]
+    def _in_batches(self, function, potential, initial, size=1000):
+        inputs = [_check.array("potential", potential, 2).astype("float32")]
+        if (initial is None) != (self.told == 0):
+            raise ValueError(f"initial must {'' if self.told else 'not '}be given: told is {self.told}")
+        if initial is not None:
+            inputs.append(_check.array("initial", initial, 2).astype("float32"))
+            if inputs[1].shape != (len(inputs[0]), self.told):
+                raise ValueError(f"initial must have shape {(len(inputs[0]), self.told)}; got {inputs[1].shape}")
+        rows = [slice(first, first + size) for first in range(0, len(inputs[0]), size)]
+        parts = [function(*(ops.convert_to_tensor(x[row]) for x in inputs)) for row in rows]
         return np.concatenate([ops.convert_to_numpy(part) for part in parts])
 
 
@@ -141,7 +161,7 @@ def train(
     Parameters
     ----------
     data : Dataset
-        Pairs to learn from; their standardisation becomes the translator's.
+        Pairs to learn from; their standardisation becomes the translator's. If they have an `initial`, it is told.
     cell, units
         See `Translator`.
     epochs, batch : int
@@ -172,7 +192,8 @@ def train(
     (1,)
     """
     shift, scale = data.standardisation()
-    model = Translator(cell, units, shift, scale, seed)
+    told = 0 if data.initial is None else data.initial.shape[1]
+    model = Translator(cell, units, shift, scale, seed, told)
     epochs, batch = _check.integer("epochs", epochs), _check.integer("batch", batch)
     steps = epochs * -(-len(data) // batch)
     schedule = keras.optimizers.schedules.CosineDecay(_check.positive("rate", rate), steps)
@@ -182,8 +203,9 @@ def train(
     def fit():
         keras.utils.set_random_seed(seed)  # the order of the data
         x, y = data.potential.astype("float32"), data.density.astype("float32")
+        x = [x, data.initial.astype("float32")] if told else x
         return model.fit(x, y, batch_size=batch, epochs=epochs, verbose=0, callbacks=progress_bar())
 
     config = {"kind": "translator", "data": data.origin, "cell": cell, "units": units, "epochs": epochs}
-    config |= {"batch": batch, "rate": rate, "seed": seed, "recipe": RECIPE}
+    config |= {"batch": batch, "rate": rate, "seed": seed, "recipe": RECIPE}  # what it is told is in "data"
     return fit_or_restore(model, config, fit, folder)

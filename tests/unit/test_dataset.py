@@ -22,7 +22,7 @@ def test_simulate_is_the_experiment_announced():
 
 
 def test_the_machine_is_not_given_the_wave_function():
-    assert {f.name for f in fields(Dataset)} == {"potential", "density", "spacing", "energy", "origin"}
+    assert {f.name for f in fields(Dataset)} == {"potential", "density", "spacing", "energy", "origin", "initial"}
     assert not [name for name in dir(DATA) if "psi" in name]
 
 
@@ -143,3 +143,45 @@ ONES = np.ones((2, 3))
 def test_bad_input_is_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+# --- states that carry a current
+
+
+def test_currents_are_given_by_turns_and_told_at_the_left_end():
+    data = simulate(7, sites=6, seed=3, current=(0.0, 0.5, 1.0))
+    j = np.array([0.0, 0.5, 1.0, 0.0, 0.5, 1.0, 0.0])
+    wave = simulator.propagate(data.potential, data.spacing, data.energy, (1.0, 1j * j))
+    assert data.density == pytest.approx(wave.density)
+    assert wave.current == pytest.approx(np.repeat(j[:, None], 6, 1))
+    psi, dpsi = wave.psi[:, 0], wave.dpsi[:, 0]
+    known = np.stack([np.abs(psi) ** 2, (psi.conj() * dpsi).real, np.abs(dpsi) ** 2], -1)
+    assert data.initial == pytest.approx(known)
+    assert data.origin["current"] == [0.0, 0.5, 1.0]
+
+
+def test_without_a_current_nothing_is_told_and_nothing_changes():
+    assert DATA.initial is None
+    assert "current" not in DATA.origin
+    assert simulate(20, sites=6, seed=3, current=0.0).density == pytest.approx(DATA.density)
+
+
+def test_what_is_told_is_cut_kept_and_part_of_the_identity(tmp_path):
+    data = simulate(6, sites=4, current=(0.2, 0.9))
+    _, second = data.split(1, 3)
+    assert second.initial == pytest.approx(data.initial[1:4])
+    assert Dataset.load(second.save(tmp_path / "pairs.npz")).initial == pytest.approx(second.initial)
+    bare = replace(data, origin={}, initial=None)
+    assert replace(bare, origin={}, initial=data.initial).origin != bare.origin
+
+
+@pytest.mark.parametrize("initial", [np.ones((20, 2)), np.ones((19, 3)), np.ones(3), np.full((20, 3), np.nan)])
+def test_bad_initial_is_named(initial):
+    with pytest.raises(ValueError, match="initial"):
+        replace(DATA, initial=initial)
+
+
+@pytest.mark.parametrize("current", [np.nan, [], [[0.1]], "0.5"])
+def test_bad_current_is_named(current):
+    with pytest.raises((ValueError, TypeError), match="current"):
+        simulate(3, current=current)

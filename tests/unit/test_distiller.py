@@ -416,9 +416,22 @@ def test_scan_gives_every_dimension_the_same_budget(tmp_path, no_training):
 def test_scan_checks_before_it_starts(change, error, names, tmp_path, monkeypatch):
     rows = []
     run = Translator.hidden_states
-    monkeypatch.setattr(Translator, "hidden_states", lambda self, V: rows.append(len(V)) or run(self, V))
+    monkeypatch.setattr(
+        Translator, "hidden_states", lambda self, V, initial: rows.append(len(V)) or run(self, V, initial)
+    )
     monkeypatch.setattr(distiller, "train", lambda *_, **__: pytest.fail("work has started"))
     base = {"translator": trained(), "data": simulate(6, sites=SITES), "latent_dims": [1, 2], "folder": tmp_path}
     with pytest.raises(error, match=names):
         scan(**(base | SHAPE | change))
     assert sum(rows) <= 1 and not list(tmp_path.iterdir())
+
+
+def test_scan_watches_a_translator_that_is_told_how_chains_begin(tmp_path, no_training):
+    data = simulate(6, sites=SITES, current=(0.0, 0.5))
+    gru = Translator(units=UNITS, told=3)
+    gru.artifact = SimpleNamespace(config={"kind": "translator"})
+    watched = Windows.of(gru, data.potential, initial=data.initial, **SHAPE)
+    assert watched.hidden == pytest.approx(gru.hidden_states(data.potential, data.initial))
+    assert list(scan(gru, data, [2], 2, "linear", TINY, folder=tmp_path, **SHAPE)) == [2]
+    with pytest.raises(ValueError, match="initial must be given"):
+        Windows.of(gru, data.potential, **SHAPE)

@@ -181,3 +181,41 @@ def test_training_checks_before_it_starts(change, error, names, tmp_path, monkey
     with pytest.raises(error, match=names):
         train(**({"data": DATA} | change), folder=tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+# --- translators that are told how the chain begins
+
+FLUX = simulate(64, sites=6, seed=1, current=(0.0, 0.8))
+
+
+@every_cell
+def test_what_is_told_matters_from_the_first_site_on(cell):
+    model = small(cell, told=3)
+    one, other = (model.translate(V, np.tile([1.0, 0.0, xi], (5, 1))) for xi in (0.0, 0.64))
+    assert np.all(np.abs(one - other) > 1e-6)
+    assert model.hidden_states(V, FLUX.initial[:5]).shape == (5, 6, 4)
+
+
+@every_cell
+def test_a_told_translator_survives_a_keras_file(cell, tmp_path):
+    model, path = small(cell, told=3), tmp_path / "model.keras"
+    model.save(path)
+    again = keras.models.load_model(path)
+    assert again.get_config() == model.get_config()
+    assert again.translate(V, FLUX.initial[:5]) == pytest.approx(model.translate(V, FLUX.initial[:5]))
+
+
+def test_training_tells_what_the_data_know(tmp_path):
+    model = train(FLUX, units=4, epochs=2, batch=16, folder=tmp_path)
+    assert model.told == 3
+    score = model.score(FLUX.potential, FLUX.density, FLUX.initial)
+    assert score == pytest.approx(r2_score(FLUX.density.ravel(), model.translate(FLUX.potential, FLUX.initial).ravel()))
+    assert model.artifact.config != train(DATA, units=4, epochs=2, batch=16, folder=tmp_path).artifact.config
+
+
+@pytest.mark.parametrize(
+    ("told", "initial"), [(0, np.ones((5, 3))), (3, None), (3, np.ones((5, 2))), (3, np.ones((4, 3)))]
+)
+def test_what_is_told_is_checked(told, initial):
+    with pytest.raises(ValueError, match="initial"):
+        small(told=told).translate(V, initial)
