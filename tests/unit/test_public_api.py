@@ -20,6 +20,7 @@ ORDER = [
     "simulator",
     "measurement",
     "dataset",
+    "laws",
     "layers",
     "_training",
     "translator",
