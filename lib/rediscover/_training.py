@@ -29,14 +29,19 @@ def fit_or_restore(model, config: dict, fit, folder=None):
     return model
 
 
-def progress_bar(steps: bool = False) -> list:
-    """A progress bar of epochs, or of steps too, in a terminal or a live notebook.
+def watched() -> bool:
+    """Whether somebody looks on: a terminal or a live notebook.
 
-    There is none where the output is kept (papermill, nbval: REDISCOVER_QUIET is set) or nobody looks (tests).
+    Not where the output is kept (papermill, nbval: REDISCOVER_QUIET is set) or nobody looks (tests).
     """
     # not "ipykernel" in sys.modules: that also holds for pytest with its notebook plugin
     live = hasattr(builtins, "__IPYTHON__") and not os.environ.get("REDISCOVER_QUIET")
-    if not (live or sys.stderr.isatty()):
+    return live or sys.stderr.isatty()
+
+
+def progress_bar(steps: bool = False) -> list:
+    """A progress bar of epochs, or of steps too, if it is watched."""
+    if not watched():
         return []
     from tqdm.keras import TqdmCallback  # not above: in a notebook without widgets the import warns on stderr
 
