@@ -28,6 +28,7 @@ ORDER = [
     "theory",
     "evidence",
     "plots",
+    "sweep",
 ]
 KERAS = {"layers", "_training", "translator", "distiller"}
 MODULES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
@@ -73,10 +74,10 @@ def test_keras_lives_in_its_own_modules(name):
     assert not {full.split(".")[0] for full in imported(name)} & {"keras", "tensorflow"}
 
 
-def test_light_modules_pull_in_neither_tensorflow_nor_matplotlib():
-    light = [*ORDER[: ORDER.index("layers")], "evidence"]  # theory is read off a Keras model
+def test_light_modules_pull_in_neither_tensorflow_nor_matplotlib_nor_dask():
+    light = [*ORDER[: ORDER.index("layers")], "evidence", "sweep"]  # theory is read off a Keras model
     lines = ["import sys, rediscover", *(f"import rediscover.{name}" for name in light)]
-    lines += ["print(sorted({'tensorflow', 'keras', 'matplotlib'} & set(sys.modules)))"]
+    lines += ["print(sorted({'tensorflow', 'keras', 'matplotlib', 'dask', 'distributed'} & set(sys.modules)))"]
     done = subprocess.run([sys.executable, "-c", "\n".join(lines)], cwd=FOLDER.parent, capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
 

@@ -1,0 +1,279 @@
+"""Sweeps that outgrow one machine: many trials, one table, and one row on disk for every trial that is finished.
+
+A trial is a pure function: it takes a configuration and returns its result, both JSON-able, and all that decides the
+result stands in the configuration, the seed above all. So it does not matter where a trial runs, nor in which order.
+"""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import json
+import os
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+from . import _check, store
+from ._training import watched
+
+__all__ = ["grid", "run", "table"]
+
+
+def grid(**axes: Iterable[Any]) -> list[dict[str, Any]]:
+    """Combine every value of every axis with every value of the others; the last axis runs fastest.
+
+    Parameters
+    ----------
+    **axes : iterable
+        Values of each entry of the configurations.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an axis is empty, or a text or single value instead of several.
+
+    Examples
+    --------
+    >>> grid(law=["schroedinger"], noise=[0.0, 0.01], seed=range(1))
+    [{'law': 'schroedinger', 'noise': 0.0, 'seed': 0}, {'law': 'schroedinger', 'noise': 0.01, 'seed': 0}]
+    """
+    listed = {}
+    for name, values in axes.items():
+        if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+            raise TypeError(f"axis {name!r} must list its values; got {values!r}")
+        listed[name] = list(values)
+        if not listed[name]:
+            raise ValueError(f"axis {name!r} must have at least one value; got none")
+    return [dict(zip(listed, values, strict=True)) for values in itertools.product(*listed.values())]
+
+
+def run(
+    trial: Callable[[dict[str, Any]], Mapping[str, Any]],
+    configs: Iterable[Mapping[str, Any]],
+    folder: Path | str,
+    workers: int | None = None,
+    *,
+    recipe: int = 1,
+    retry_failed: bool = False,
+) -> list[dict[str, Any]]:
+    """Run the trials that have no row in the folder yet, keep each as soon as it is finished, and give all rows.
+
+    Only this process writes rows, each in one piece. Stop it in whatever way, or lose a worker: the next call runs
+    what is missing, and nothing else. Several sweeps may share a folder, but one at a time.
+
+    Parameters
+    ----------
+    trial : callable
+        Takes a configuration (as JSON gives it back: lists, no tuples or arrays) and returns a mapping, JSON-able and
+        free of NaN. It has a name at the top level of a module, which workers can import; without workers a notebook
+        will do. Networks inside need explicit initialiser seeds. What it raises is recorded, and the sweep goes on.
+    configs : iterable of mapping
+        JSON-able and all different, for instance from `grid`.
+    folder : path-like
+        Holds the rows, ``<key>.json``.
+    workers : int, optional
+        Processes on this machine, of one thread each. None runs one trial after the other in this process, without
+        Dask; or, with the environment variable ``DASK_SCHEDULER_ADDRESS``, on the workers of that scheduler.
+    recipe : int
+        Raise it whenever the code of the trial changes, so that rows of the old code are not taken for new ones.
+    retry_failed : bool
+        Run trials again that failed before. Not the default: a pure function fails every time.
+
+    Returns
+    -------
+    list of dict
+        In the order of `configs`. A row holds ``"trial"`` (its name), ``"recipe"``, ``"config"``, and ``"result"`` or
+        ``"error"`` (``"type"``, ``"message"``, ``"traceback"``); unless it killed its worker ``"seconds"`` and
+        ``"versions"`` too.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument or the threads of a worker do not fit, or a row on disk is damaged: nothing has run then.
+    ImportError
+        If Dask is needed and absent, or scheduler or workers cannot import the trial.
+    ConnectionError
+        If the scheduler does not answer or is lost.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> def trial(config):
+    ...     return {"inverse": 1 / config["x"]}
+    >>> [row.get("result") for row in run(trial, grid(x=[0, 2]), folder)]
+    [None, {'inverse': 0.5}]
+    >>> run(trial, grid(x=[0]), folder)[0]["error"]["type"]
+    'ZeroDivisionError'
+    """
+    name, folder = _name(trial), Path(folder)
+    address = os.environ.get("DASK_SCHEDULER_ADDRESS") if workers is None else None
+    distribute = bool(address) or (workers is not None and _check.integer("workers", workers) > 0)
+    if distribute:
+        _find(trial)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"folder must be a directory; {folder} is a file")
+    rows: dict[str, dict[str, Any]] = {}
+    for i, config in enumerate(configs):
+        if not isinstance(config, Mapping) or not all(isinstance(entry, str) for entry in config):
+            raise TypeError(f"configs[{i}] must be a mapping with names as keys; got {config!r}")
+        config = json.loads(store._to_json(config, f"configs[{i}]"))
+        row = {"trial": name, "recipe": _check.integer("recipe", recipe, least=0), "config": config}
+        if (key := store.key(row)) in rows:
+            raise ValueError(f"configs[{i}] must differ from those before it; got {config} again (is a seed missing?)")
+        rows[key] = row
+    if not rows:
+        raise ValueError("configs must hold at least one configuration; got none")
+    done = {key: _read(path) for key in rows if (path := folder / f"{key}.json").exists()}
+    done = {key: row for key, row in done.items() if "result" in row or not retry_failed}
+    todo = {key: json.dumps(row["config"]) for key, row in rows.items() if key not in done}
+    if not todo:
+        return [done[key] for key in rows]
+    folder.mkdir(parents=True, exist_ok=True)
+    failed = sum("error" in row for row in done.values())
+    tqdm = importlib.import_module("tqdm.auto" if watched() else "tqdm").tqdm  # tqdm.auto may warn in a notebook
+    here = ((key, _attempt(text, trial)) for key, text in todo.items())
+    outcomes = _on_dask(trial, todo, workers, address) if distribute else here
+    with closing(outcomes), tqdm(initial=len(done), total=len(rows), unit="trial", disable=not watched()) as bar:
+        for key, outcome in outcomes:
+            done[key] = rows[key] | outcome
+            with store.atomic_write(folder / f"{key}.json") as file:
+                file.write(f"{store._to_json(done[key], 'row', indent=1, sort_keys=False)}\n".encode())
+            failed += "error" in outcome
+            bar.set_postfix(failed=failed, refresh=False)
+            bar.update()
+    return [done[key] for key in rows]
+
+
+def table(folder: Path | str) -> list[dict[str, Any]]:
+    """Read all rows of a folder, sorted by trial, recipe and the entries of the configuration in alphabetical order.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where `run` keeps them.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no such folder; if a row is damaged.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> def trial(config):
+    ...     return {"square": config["x"] ** 2}
+    >>> _ = run(trial, grid(x=[10, 2]), folder)
+    >>> [(row["config"]["x"], row["result"]["square"]) for row in table(folder)]
+    [(2, 4), (10, 100)]
+    """
+
+    def order(row: dict[str, Any]) -> tuple:  # numbers by size, everything else by its JSON
+        entries = sorted(row["config"].items())
+        ranked = [(k, 0, v, "") if isinstance(v, int | float) else (k, 1, 0, json.dumps(v)) for k, v in entries]
+        return row["trial"], row["recipe"], ranked
+
+    if not Path(folder).is_dir():
+        raise FileNotFoundError(f"no folder {folder}: run the sweep first")
+    return sorted((_read(path) for path in sorted(Path(folder).glob("*.json"))), key=order)
+
+
+def _name(trial: Callable) -> str:
+    name = getattr(trial, "__qualname__", "")
+    if not callable(trial) or not name.isidentifier():  # lambda, closure, method: something hidden decides with them
+        raise TypeError(f"trial must be a function with a name at the top level of a module; got {trial!r}")
+    return f"{trial.__module__}.{name}"
+
+
+def _find(trial: Callable) -> None:
+    where = trial.__module__
+    if where == "__main__" or getattr(importlib.import_module(where), trial.__qualname__, None) is not trial:
+        raise ValueError(f"trial must be defined in a module that workers can import; got {trial!r} of {where}")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        row = json.loads(path.read_bytes())
+        if store.key({name: row[name] for name in ("trial", "recipe", "config")}) != path.stem:
+            raise ValueError("another configuration")
+        if ("result" in row) == ("error" in row):
+            raise ValueError("neither a result nor an error")
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path}: corrupt or foreign ({error!r}); delete the file to run its trial again") from error
+    return row
+
+
+def _attempt(text: str, trial: Callable) -> dict[str, Any]:
+    started = time.perf_counter()
+    try:
+        result = trial(json.loads(text))
+        if not isinstance(result, Mapping):
+            raise TypeError(f"trial returned a {type(result).__name__}; expected a mapping")
+        outcome = {"result": json.loads(store._to_json(result, "result"))}
+    except (Exception, SystemExit) as error:
+        lines = traceback.format_exception(type(error), error, error.__traceback__.tb_next)
+        outcome = {"error": {"type": type(error).__name__, "message": str(error), "traceback": "".join(lines)}}
+    return outcome | {"seconds": round(time.perf_counter() - started, 3), "versions": store._versions()}
+
+
+def _on_dask(
+    trial: Callable, todo: dict[str, str], workers: int | None, address: str | None
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    try:
+        from distributed import Client, KilledWorker, LocalCluster, as_completed
+    except ImportError:
+        raise ImportError("workers need Dask: pip install 'dask[distributed]>=2026.8', the extra [scale]") from None
+
+    def collect(keys: Iterable[str]) -> Iterator[tuple[str, dict[str, Any] | None]]:
+        # Tuples as names: Dask sees one large group, and hands a worker no more of it than it is about to run.
+        named = {"key": [(_name(trial), key) for key in keys], "trial": trial}
+        futures = client.map(_attempt, [todo[key] for key in keys], **named)
+        finished = as_completed(futures, loop=client.loop, with_results=True, raise_errors=False)
+        del futures  # and below: a result that is still referred to runs again if it is lost with its worker
+        for future, outcome in finished:
+            future.release()
+            error = outcome[1] if isinstance(outcome, tuple) else outcome
+            if isinstance(error, Exception) and not isinstance(error, KilledWorker):
+                raise ConnectionError(f"the cluster lost a trial ({error!r}); run again to go on") from error
+            yield future.key[1], None if isinstance(error, KilledWorker) else outcome
+
+    with ExitStack() as stack:
+        if workers:
+            # As many threads as trials: Dask sees to OpenMP, MKL and OpenBLAS, these are for TensorFlow.
+            single = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+            where = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+            address = stack.enter_context(LocalCluster(n_workers=workers, threads_per_worker=1, env=single, **where))
+        try:
+            client = stack.enter_context(Client(address, set_as_default=False))
+        except (OSError, ValueError) as error:
+            raise ConnectionError(f"no scheduler at DASK_SCHEDULER_ADDRESS={address}: {error}") from error
+        _inspect(client, trial)
+        suspects = []
+        for key, outcome in collect(todo):
+            if outcome is None:
+                suspects.append(key)
+            else:
+                yield key, outcome
+        for suspect in suspects:  # Dask blames all that waited on a worker that died: whoever did it does it alone, too
+            for key, outcome in collect([suspect]):
+                message = "every worker died that ran this trial, even alone on the cluster (out of memory?)"
+                yield key, outcome or {"error": {"type": "KilledWorker", "message": message, "traceback": ""}}
+
+
+def _inspect(client: Any, trial: Callable) -> None:
+    if not client.nthreads():
+        warnings.warn("no worker has registered with the scheduler yet: waiting for the first", stacklevel=2)
+        client.wait_for_workers(1)
+    crowded = {address: threads for address, threads in client.nthreads().items() if threads > 1}
+    if crowded:  # their trials would share what Keras and NumPy keep for the whole process
+        raise ValueError(f"workers must have one thread each (--nthreads 1); got {crowded}")
+    try:
+        client.run(_find, trial), client.run_on_scheduler(_find, trial)
+    except Exception as error:
+        raise ImportError(f"scheduler or workers cannot import {_name(trial)}: {error!r}") from error
