@@ -1,7 +1,7 @@
 """Write the ledger of claims, book/claims.md, from book/claims.yml, the notebooks and their results.
 
 The head of claims.yml explains its words. With --check nothing is written, and the exit status says whether the page is
-up to date.
+up to date. With --results the claims are judged by another run, and the page is printed.
 """
 
 import argparse
@@ -129,7 +129,8 @@ def measure(entry: dict, chapters: Chapters) -> list[float | None]:
     if second:
         if values.keys() != others[0].keys():
             raise ValueError(f"the numbers of {places[0]!r} and of {places[1]!r} do not pair up")
-        values = {key: COMBINATIONS[second[0]](x, others[0][key]) for key, x in values.items()}
+        pairs = {key: (x, others[0][key]) for key, x in values.items()}
+        values = {key: None if None in pair else COMBINATIONS[second[0]](*pair) for key, pair in pairs.items()}
     return list(values.values())
 
 
@@ -302,13 +303,16 @@ def predictions(entries: list[dict], chapters: Chapters, name: str) -> str:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="write nothing; fail if the page is not up to date")
+    parser.add_argument("--results", type=Path, help="print the page for the results in this folder")
     options = parser.parse_args(arguments)
     target = BOOK / "claims.md"
     try:
-        new = page(BOOK / "claims.yml", BOOK, BOOK / "results")
+        new = page(BOOK / "claims.yml", BOOK, options.results or BOOK / "results")
     except (ValueError, yaml.YAMLError) as error:
         sys.exit(str(error))
-    if not options.check:
+    if options.results:
+        print(new)
+    elif not options.check:
         target.write_text(new)
     elif not target.exists() or target.read_text() != new:
         sys.exit(f"{target} is not what claims.yml and the results say: run make claims")

@@ -115,7 +115,10 @@ def test_best_takes_the_least_of_each_list_and_over_pairs_them(ledger):
 
 
 def test_a_rule_without_an_answer_is_in_no_band(ledger):
-    assert "| 2 … none | = 2 | partly, 1 of 2 |" in ledger(evidence(every="01_waves / elbow", band="== 2"))
+    elbow = "01_waves / elbow"
+    assert "| 2 … none | = 2 | partly, 1 of 2 |" in ledger(evidence(every=elbow, band="== 2"))
+    assert "| 0 … none | < 1 | partly, 1 of 2 |" in ledger(evidence(every=elbow, minus=elbow, band="< 1"))
+    assert "| 1 … none | = 1 | partly, 1 of 2 |" in ledger(evidence(every=elbow, over=elbow, band="== 1"))
 
 
 def test_digits_show_on_which_side_of_the_band_a_number_lies():
@@ -197,6 +200,14 @@ def test_claims_that_collide_or_forget_the_original_are_refused(ledger):
         ledger({"claims": [claim, claim]})
     with pytest.raises(ValueError, match="no claim bears on claim 2 of the original"):
         ledger({"original": {1: "Waves?", 2: "Sinks?"}, "claims": [claim | {"original": 1}]})
+
+
+def test_results_of_another_run_are_judged_and_printed(tmp_path, monkeypatch, capsys, ledger):
+    ledger(evidence())
+    monkeypatch.setattr(claims, "BOOK", tmp_path)
+    claims.main(["--results", str(tmp_path)])
+    assert "**Holds.** It waves." in capsys.readouterr().out
+    assert not (tmp_path / "claims.md").exists()
 
 
 def test_stale_page_is_noticed(tmp_path, monkeypatch):
