@@ -132,8 +132,9 @@ def execute(chapter: Path, home: Path) -> None:
         if interrupted:
             os._exit(130)  # at once: what asyncio says of the tasks left behind would bury the line above
         sys.exit(1)
-    write_notebook(unfinished, clean(nbformat.read(unfinished, as_version=4)))
-    os.replace(unfinished, target)
+    done = clean(nbformat.read(unfinished, as_version=4))
+    write_text(target, nbformat.writes(done).rstrip("\n") + "\n")
+    unfinished.unlink()
 
 
 @contextmanager
@@ -215,7 +216,7 @@ def publish() -> None:
     for part, target in (("notebooks", BOOK), ("results", BOOK / "results"), ("images", BOOK / "images")):
         for path in sorted((home / part).glob("*")):
             replace(path, target / path.name)
-    (BOOK / "claims.md").write_text(page)
+    write_text(BOOK / "claims.md", page)
     for name, place in places.items():
         if place != shipped:
             replace(place / name, shipped / name)
@@ -277,13 +278,14 @@ def read_json(path: Path, default: dict | None = None) -> dict:
 
 def write_json(path: Path, values: dict) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, json.dumps(values, indent=1) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that appears under its name only when it is complete."""
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(values, indent=1) + "\n")
+    temporary.write_text(text)
     os.replace(temporary, path)
-
-
-def write_notebook(path: Path, notebook: nbformat.NotebookNode) -> None:
-    path.write_text(nbformat.writes(notebook).rstrip("\n") + "\n")
 
 
 def replace(source: Path, target: Path) -> None:

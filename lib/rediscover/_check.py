@@ -8,8 +8,15 @@ from collections.abc import Iterable
 import numpy as np
 
 
-def array(name: str, value: object, ndim: int | tuple[int, ...] | None = None, *, allow_complex: bool = False):
-    """Return `value` as a non-empty, finite float64 (or complex128) array with one of the given numbers of axes."""
+def array(
+    name: str,
+    value: object,
+    ndim: int | tuple[int, ...] | None = None,
+    *,
+    allow_complex: bool = False,
+    dtype: type = np.float64,
+):
+    """Return `value` as a non-empty, finite array of `dtype` (or complex128) with one of the given numbers of axes."""
     try:
         out = np.asarray(value)
     except ValueError:  # rows of unequal length
@@ -22,7 +29,8 @@ def array(name: str, value: object, ndim: int | tuple[int, ...] | None = None, *
     if allowed is not None and out.ndim not in allowed:
         expected = " or ".join(map(str, allowed))
         raise ValueError(f"{name} must have {expected} axes; got shape {out.shape}")
-    out = out.astype(np.complex128 if out.dtype.kind == "c" else np.float64, copy=False)
+    with np.errstate(over="ignore"):  # what a smaller dtype cannot hold is refused below
+        out = out.astype(np.complex128 if out.dtype.kind == "c" else dtype, copy=False)
     if not np.isfinite(out).all():
         where = tuple(map(int, np.argwhere(~np.isfinite(out))[0]))
         raise ValueError(f"{name} must be finite; got {out[where]} at index {where}")

@@ -230,11 +230,8 @@ def simulate(
     run = _PROPAGATORS[_check.choice("propagator", propagator, _PROPAGATORS)]
     spacing, energy = _check.positive("spacing", spacing), _check.number("energy", energy)
     V = potentials.random(n, sites, low=low, high=high, correlation=correlation, seed=seed)
-    origin = {}
-    if not isinstance(seed, np.random.Generator):
-        origin = {"kind": "simulate", "n": int(n), "sites": int(sites), "spacing": spacing, "energy": energy}
-        origin |= {"low": float(low), "high": float(high), "correlation": float(correlation)}
-        origin |= {"seed": int(seed), "propagator": propagator}
+    origin = origin_of(V, seed, spacing, low, high, correlation)
+    origin |= {"kind": "simulate", "energy": energy, "propagator": propagator} if origin else {}
     if current is None:
         return Dataset(V, run(V, spacing, energy).density, spacing, energy, origin)
     currents = np.atleast_1d(_check.array("current", current, (0, 1)))
@@ -242,3 +239,11 @@ def simulate(
     origin |= {"current": currents.tolist()} if origin else {}
     initial = np.stack([np.ones_like(j), np.zeros_like(j), j**2], axis=-1)
     return Dataset(V, run(V, spacing, energy, (1.0, 1j * j)).density, spacing, energy, origin, initial)
+
+
+def origin_of(V: np.ndarray, seed: int | np.random.Generator, spacing: float, low, high, correlation) -> dict:
+    """Origin of random potentials as far as their arguments tell it: nothing if they were drawn from a generator."""
+    if isinstance(seed, np.random.Generator):
+        return {}
+    ensemble = {"low": float(low), "high": float(high), "correlation": float(correlation), "seed": int(seed)}
+    return {"n": len(V), "sites": V.shape[1], "spacing": spacing} | ensemble

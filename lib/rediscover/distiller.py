@@ -22,7 +22,7 @@ from .layers import MemberWise, QuadraticForm, TaylorCell
 from .translator import Translator
 
 READOUTS = ("mlp", "quadratic", "linear")
-RECIPE = 2  # raise whenever a change below changes what training gives
+RECIPE = 3  # raise whenever a change below changes what training gives
 
 
 class Windows:
@@ -63,16 +63,16 @@ class Windows:
     def __init__(self, hidden, potential, target, *, length: int = 32, starts: int = 4, known: int = 6):
         self.length, self.starts = _check.integer("length", length), _check.integer("starts", starts)
         self.known = _check.integer("known", known)
-        self.hidden = _check.array("hidden", hidden, 3).astype("float32")
-        potential = _check.array("potential", potential, 2)
-        self.target = _check.array("target", target, (2, 3)).astype("float32")
+        self.hidden = _check.array("hidden", hidden, 3, dtype=np.float32)
+        potential = _check.array("potential", potential, 2, dtype=np.float32)
+        self.target = _check.array("target", target, (2, 3), dtype=np.float32)
         n, sites = potential.shape
         for name, array in (("hidden", self.hidden), ("target", self.target)):
             if array.shape[:2] != (n, sites):
                 raise ValueError(f"{name} must begin with the shape of potential, {(n, sites)}; got {array.shape}")
         if sites < starts + length:
             raise ValueError(f"length + starts must not exceed the {sites} sites of the chain; got {length} + {starts}")
-        self.padded = np.pad(potential, ((0, 0), (known - 1, 0))).astype("float32")
+        self.padded = np.pad(potential, ((0, 0), (known - 1, 0)))
         self.variance = float(self.target.var((0, 1), dtype="float64").mean())
 
     @classmethod
@@ -122,6 +122,22 @@ class Windows:
     def start(self) -> np.ndarray:
         """Where each chain's window begins when every chain is used once: the starts by turns, shape (n,)."""
         return np.arange(len(self)) % self.starts
+
+    def along(self, chains: np.ndarray) -> np.ndarray:
+        """What is known about every site of the chains, (n, sites, ...), at the sites of each chain's window.
+
+        Shape (n, length + 1, ...): the sites to which `Distiller.latents` belong.
+
+        Examples
+        --------
+        >>> windows = Windows(np.ones((2, 10, 3)), np.ones((2, 10)), np.ones((2, 10)), length=3, starts=2)
+        >>> windows.along([range(10), range(10)]).tolist()
+        [[0, 1, 2, 3], [1, 2, 3, 4]]
+        """
+        chains = np.asarray(chains)
+        if chains.shape[:2] != self.target.shape[:2]:
+            raise ValueError(f"chains must begin with the shape {self.target.shape[:2]}; got {chains.shape}")
+        return chains[np.arange(len(self))[:, None], self.start[:, None] + np.arange(self.length + 1)]
 
     def batches(self, size: int = 500) -> Iterable[tuple[dict[str, np.ndarray], np.ndarray]]:
         """Every chain once, all sites of its window, in batches; for judging, not for training."""
@@ -310,7 +326,7 @@ class Distiller(keras.Model):
         self.latent_dim, self.members, self.readout = latent_dim, members, readout
 
         def dense(equation, shape, number, scale=1.0, **options):
-            # one einsum a layer; b batch, m member, s site. Layers are seeded far apart, members one by one.
+            # one einsum a layer; b batch, m member, s site, n both. Layers are seeded far apart, members one by one.
             glorot = keras.initializers.VarianceScaling(scale, "fan_avg", "uniform")
             first = MemberWise(glorot, seed + 10_000 * number)
             return keras.layers.EinsumDense(equation, shape, kernel_initializer=first, **options)
@@ -333,18 +349,18 @@ class Distiller(keras.Model):
         self.update = keras.layers.RNN(cell, return_sequences=True, unroll=True, name="update")
         self.update.build((None, None, 1))
         if readout == "mlp":
-            wide, deep = {"bias_axes": "mw", "activation": "gelu"}, (members, None, width)
+            # one matrix product a member, over all windows and sites: a fifth less time a step than with axes b, m, s
+            seen = keras.Input(batch_shape=(members, None, latent_dim + known))
             layers = [
-                dense("bmsd,mdw->bmsw", deep, 3, **wide),
-                dense("bmsd,mdw->bmsw", deep, 4, **wide),
-                dense("bmsd,mdw->bmsw", (members, None, units), 5, bias_axes="mw"),
+                dense("mnd,mdw->mnw", (None, width), 3, bias_axes="mw", activation="gelu"),
+                dense("mnd,mdw->mnw", (None, width), 4, bias_axes="mw", activation="gelu"),
+                dense("mnd,mdw->mnw", (None, units), 5, bias_axes="mw"),
             ]
-            sees = latent_dim + known
         else:
+            seen = keras.Input((members, None, latent_dim))
             linear = dense("bmsd,md->bms", (members, None), 6)  # no offset: it would be one more variable
             layers = [QuadraticForm(members, seed + 70_000) if readout == "quadratic" else linear]
-            sees = latent_dim
-        self.decoder = keras.Sequential([keras.Input((members, None, sees)), *layers], name="decoder")
+        self.decoder = keras.Sequential([seen, *layers], name="decoder")
         self.built = True
 
     def adapt(self, windows: Windows) -> None:
@@ -373,11 +389,13 @@ class Distiller(keras.Model):
     def call(self, inputs):
         known, sites = inputs["known"], inputs["sites"]
         g = ops.take(self.roll_out(inputs["hidden"], known[:, 1:, 0]), sites, axis=2)
-        if self.readout == "mlp":
-            known = ops.take(known, sites, axis=1)[:, None]
-            seen = ops.concatenate([g, ops.repeat(known, self.members, axis=1)], axis=-1)
-            return self.decoder(seen) * self.spread + self.centre
-        return self.decoder(g)
+        if self.readout != "mlp":
+            return self.decoder(g)
+        known = ops.repeat(ops.take(known, sites, axis=1)[None], self.members, axis=0)
+        seen = ops.concatenate([ops.transpose(g, (1, 0, 2, 3)), known], axis=-1)
+        rebuilt = self.decoder(ops.reshape(seen, (self.members, -1, seen.shape[-1])))
+        rebuilt = ops.reshape(rebuilt, (self.members, -1, ops.shape(sites)[0], rebuilt.shape[-1]))
+        return ops.transpose(rebuilt, (1, 0, 2, 3)) * self.spread + self.centre
 
     def coefficients(self) -> np.ndarray:
         """Taylor coefficients U_n of every member's update, shape (members, order + 1, latent_dim, latent_dim).

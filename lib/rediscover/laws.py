@@ -25,7 +25,7 @@ from scipy.linalg import expm
 from scipy.signal import lfilter
 
 from . import _check, potentials, simulator
-from .dataset import Dataset
+from .dataset import Dataset, origin_of
 
 
 @dataclass(frozen=True)
@@ -365,11 +365,8 @@ def simulate(
         raise TypeError(f"law must be a Law, such as laws.dirac(); got {law!r}")
     spacing = _check.positive("spacing", spacing)
     V = potentials.random(n, sites, low=low, high=high, correlation=correlation, seed=seed)
-    origin = {}
-    if not isinstance(seed, np.random.Generator):
-        origin = {"kind": "law", "law": law.name, "parameters": dict(law.parameters), "n": int(n), "sites": int(sites)}
-        origin |= {"spacing": spacing, "low": float(low), "high": float(high), "correlation": float(correlation)}
-        origin["seed"] = int(seed)
+    origin = origin_of(V, seed, spacing, low, high, correlation)
+    origin |= {"kind": "law", "law": law.name, "parameters": dict(law.parameters)} if origin else {}
     return Dataset(V, law.measure(V, spacing), spacing, law.parameters.get("energy", 0.0), origin)
 
 

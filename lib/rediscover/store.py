@@ -22,7 +22,18 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-__all__ = ["TIERS", "Artifact", "atomic_write", "key", "load_or_train", "record", "results", "tier"]
+__all__ = [
+    "TIERS",
+    "Artifact",
+    "atomic_write",
+    "key",
+    "library_versions",
+    "load_or_train",
+    "record",
+    "results",
+    "tier",
+    "to_json",
+]
 
 TIERS = ("smoke", "standard")
 ROOT = Path(__file__).resolve().parents[2]
@@ -102,7 +113,7 @@ def key(config: Mapping[str, Any]) -> str:
     >>> key({"seed": 0, "units": 64}) == key({"units": np.int64(64), "seed": 0})
     True
     """
-    return hashlib.sha256(_to_json(config, "config").encode()).hexdigest()[:16]
+    return hashlib.sha256(to_json(config, "config").encode()).hexdigest()[:16]
 
 
 @contextmanager
@@ -175,7 +186,7 @@ def load_or_train(
     >>> [load_or_train(config, lambda: {"w": np.arange(3)}, folder).fresh for _ in range(2)]
     [True, False]
     """
-    config = json.loads(_to_json(config, "config"))
+    config = json.loads(to_json(config, "config"))
     _check_config(config)
     name = f"{config['kind']}-{key(config)}.npz"
     if folder is not None:
@@ -228,11 +239,11 @@ def record(chapter: str, values: Mapping[str, Any], folder: Path | str | None = 
         raise ValueError("values holds '_run', which is the name of the entry that record adds")
     run = {
         "tier": tier(),
-        "versions": _versions(),
+        "versions": library_versions(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - _STARTED, 1),
     }
-    text = _to_json({**values, "_run": run}, "values", indent=1, sort_keys=False)
+    text = to_json({**values, "_run": run}, "values", indent=1, sort_keys=False)
     path = (_build() / "results" if folder is None else Path(folder)) / f"{chapter}.json"
     with atomic_write(path) as file:
         file.write(f"{text}\n".encode())
@@ -273,7 +284,14 @@ def _build() -> Path:
     return ROOT / "_build" / tier()
 
 
-def _versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that decide about digits; "absent" where one is not installed.
+
+    Examples
+    --------
+    >>> library_versions()["numpy"] == np.__version__
+    True
+    """
     versions = {"python": platform.python_version()}
     for package in ("numpy", "scipy", "keras", "tensorflow"):
         try:
@@ -283,7 +301,29 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _to_json(values: Mapping[str, Any], name: str, *, indent: int | None = None, sort_keys: bool = True) -> str:
+def to_json(values: Mapping[str, Any], name: str, *, indent: int | None = None, sort_keys: bool = True) -> str:
+    """Write JSON as it is kept here: NumPy scalars and arrays as numbers and lists, no NaN, no infinity.
+
+    Parameters
+    ----------
+    values : mapping
+        What to write.
+    name : str
+        What an error calls it.
+    indent, sort_keys
+        See `json.dumps`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a value cannot be written.
+
+    Examples
+    --------
+    >>> to_json({"loss": np.float64(0.5)}, "values")
+    '{"loss": 0.5}'
+    """
+
     def plain(value: Any) -> Any:
         if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biufU":
             return value.tolist()
@@ -316,9 +356,9 @@ def _train(config: dict[str, Any], train: Callable[[], Mapping[str, np.ndarray]]
     for name, array in arrays.items():
         if name == _META or array.dtype.kind not in "biufcU":
             raise TypeError(f"train returned {name!r} of type {array.dtype}; expected numbers, not named {_META!r}")
-    versions = _versions()
+    versions = library_versions()
     meta = {"config": config, "seconds": seconds, "versions": versions, "arrays": sorted(arrays)}
-    packed = np.frombuffer(_to_json(meta, "config").encode(), np.uint8)
+    packed = np.frombuffer(to_json(meta, "config").encode(), np.uint8)
     with atomic_write(path) as file:
         np.savez_compressed(file, **{_META: packed}, **arrays)
     return Artifact(arrays, config, seconds, versions, fresh=True)

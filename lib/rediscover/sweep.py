@@ -122,7 +122,7 @@ def run(
     for i, config in enumerate(configs):
         if not isinstance(config, Mapping) or not all(isinstance(entry, str) for entry in config):
             raise TypeError(f"configs[{i}] must be a mapping with names as keys; got {config!r}")
-        config = json.loads(store._to_json(config, f"configs[{i}]"))
+        config = json.loads(store.to_json(config, f"configs[{i}]"))
         row = {"trial": name, "recipe": _check.integer("recipe", recipe, least=0), "config": config}
         if (key := store.key(row)) in rows:
             raise ValueError(f"configs[{i}] must differ from those before it; got {config} again (is a seed missing?)")
@@ -143,7 +143,7 @@ def run(
         for key, outcome in outcomes:
             done[key] = rows[key] | outcome
             with store.atomic_write(folder / f"{key}.json") as file:
-                file.write(f"{store._to_json(done[key], 'row', indent=1, sort_keys=False)}\n".encode())
+                file.write(f"{store.to_json(done[key], 'row', indent=1, sort_keys=False)}\n".encode())
             failed += "error" in outcome
             bar.set_postfix(failed=failed, refresh=False)
             bar.update()
@@ -215,11 +215,11 @@ def _attempt(text: str, trial: Callable) -> dict[str, Any]:
         result = trial(json.loads(text))
         if not isinstance(result, Mapping):
             raise TypeError(f"trial returned a {type(result).__name__}; expected a mapping")
-        outcome = {"result": json.loads(store._to_json(result, "result"))}
+        outcome = {"result": json.loads(store.to_json(result, "result"))}
     except (Exception, SystemExit) as error:
         lines = traceback.format_exception(type(error), error, error.__traceback__.tb_next)
         outcome = {"error": {"type": type(error).__name__, "message": str(error), "traceback": "".join(lines)}}
-    return outcome | {"seconds": round(time.perf_counter() - started, 3), "versions": store._versions()}
+    return outcome | {"seconds": round(time.perf_counter() - started, 3), "versions": store.library_versions()}
 
 
 def _on_dask(

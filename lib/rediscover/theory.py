@@ -329,7 +329,7 @@ class Alignment:
     matrix : numpy.ndarray
         Shape (latent_dim, variables): ``aligned = sign * latents @ matrix``.
     signs : numpy.ndarray
-        ±1 for every window, shape (windows,).
+        ±1 for every window, shape (windows,); ones if no window was allowed a sign of its own.
     aligned : numpy.ndarray
         The latents in the basis of the known variables, shape (windows, sites, variables).
     r2 : numpy.ndarray
@@ -347,8 +347,8 @@ class Alignment:
     r2: np.ndarray
 
 
-def align(latents: np.ndarray, psi: np.ndarray, dpsi: np.ndarray) -> Alignment:
-    """Find the basis in which two-or-more latents are (ψ, ψ'): fitted on every other window, scored on the rest.
+def align(latents: np.ndarray, known: np.ndarray, signs: bool = True) -> Alignment:
+    """Find the basis in which latents are known variables, (ψ, ψ') say: fit on every other window, score on the rest.
 
     A density fixes ψ only up to sign, so every window is allowed one sign of its own (for a window that is scored, too:
     one bit against hundreds of numbers). There is no offset: a linear law leaves the origin where it is.
@@ -357,8 +357,10 @@ def align(latents: np.ndarray, psi: np.ndarray, dpsi: np.ndarray) -> Alignment:
     ----------
     latents : array_like
         Shape (windows, sites, latent_dim).
-    psi, dpsi : array_like
-        ψ and ψ' at the same sites, shape (windows, sites).
+    known : array_like
+        The variables at the same sites, shape (windows, sites, variables): (ψ, ψ'), or (ρ, η, ξ).
+    signs : bool
+        Whether each window may have a sign of its own: for ψ it must, for a density it would be one bit too many.
 
     Returns
     -------
@@ -379,33 +381,31 @@ def align(latents: np.ndarray, psi: np.ndarray, dpsi: np.ndarray) -> Alignment:
     >>> x = np.linspace(0, 6, 30) + np.arange(8)[:, None]
     >>> hidden = np.stack([np.cos(x), -np.sin(x)], -1) @ [[2.0, 1.0], [0.5, -1.0]]
     >>> hidden[::3] *= -1
-    >>> bool(align(hidden, np.cos(x), -np.sin(x)).r2.min() > 1 - 1e-12)
+    >>> bool(align(hidden, np.stack([np.cos(x), -np.sin(x)], -1)).r2.min() > 1 - 1e-12)
     True
     """
     g = _check.array("latents", latents, 3)
-    wave = {"psi": _check.array("psi", psi, 2), "dpsi": _check.array("dpsi", dpsi, 2)}
-    for name, array in wave.items():
-        if array.shape != g.shape[:2]:
-            raise ValueError(
-                f"{name} must have the shape (windows, sites) of latents, {g.shape[:2]}; got {array.shape}"
-            )
+    known = _check.array("known", known, 3)
+    if known.shape[:2] != g.shape[:2]:
+        raise ValueError(
+            f"known must begin with the shape (windows, sites) of latents, {g.shape[:2]}; got {known.shape}"
+        )
     if len(g) < 2:
         raise ValueError("latents must hold at least two windows, one to fit and one to score; got 1")
-    known = np.stack(list(wave.values()), -1)
     fit, score = slice(0, None, 2), slice(1, None, 2)
 
     def solve(windows: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-        return np.linalg.lstsq(windows.reshape(-1, g.shape[-1]), wanted.reshape(-1, 2), rcond=None)[0]
+        return np.linalg.lstsq(windows.reshape(-1, g.shape[-1]), wanted.reshape(-1, known.shape[-1]), rcond=None)[0]
 
-    def choose_signs(matrix: np.ndarray) -> np.ndarray:
+    def choose(matrix: np.ndarray) -> np.ndarray:
         return np.where(np.einsum("wsd,dk,wsk->w", g, matrix, known) < 0, -1.0, 1.0)
 
-    matrix, signs = solve(g[0], known[0]), None
-    for _ in range(50):
-        signs, before = choose_signs(matrix), signs
-        if before is not None and np.array_equal(signs, before):
+    matrix, chosen = (solve(g[0], known[0]), None) if signs else (solve(g[fit], known[fit]), np.ones(len(g)))
+    for _ in range(50 if signs else 0):
+        chosen, before = choose(matrix), chosen
+        if before is not None and np.array_equal(chosen, before):
             break
-        matrix = solve(g[fit], signs[fit, None, None] * known[fit])
-    aligned = signs[:, None, None] * (g @ matrix)
+        matrix = solve(g[fit], chosen[fit, None, None] * known[fit])
+    aligned = chosen[:, None, None] * (g @ matrix)
     rest, total = aligned[score] - known[score], known[score] - known[score].mean((0, 1))
-    return Alignment(matrix, signs, aligned, 1 - (rest**2).sum((0, 1)) / (total**2).sum((0, 1)))
+    return Alignment(matrix, chosen, aligned, 1 - (rest**2).sum((0, 1)) / (total**2).sum((0, 1)))

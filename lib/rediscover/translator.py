@@ -131,12 +131,12 @@ class Translator(keras.Model):
     def get_config(self):
         return super().get_config() | self.settings
 
-    def _in_batches(self, function, potential, initial, size=1000):
-        inputs = [_check.array("potential", potential, 2).astype("float32")]
+    def _in_batches(self, function, potential, initial, size=6000):
+        inputs = [_check.array("potential", potential, 2, dtype=np.float32)]
         if (initial is None) != (self.told == 0):
             raise ValueError(f"initial must {'' if self.told else 'not '}be given: told is {self.told}")
         if initial is not None:
-            inputs.append(_check.array("initial", initial, 2).astype("float32"))
+            inputs.append(_check.array("initial", initial, 2, dtype=np.float32))
             if inputs[1].shape != (len(inputs[0]), self.told):
                 raise ValueError(f"initial must have shape {(len(inputs[0]), self.told)}; got {inputs[1].shape}")
         rows = [slice(first, first + size) for first in range(0, len(inputs[0]), size)]

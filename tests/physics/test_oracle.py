@@ -37,9 +37,7 @@ def test_wave_function_is_distilled_from_itself(tmp_path):
     assert loss < 0.002
     assert law.trace(V) == pytest.approx(2 * np.cos(KA), abs=0.005)
     assert law.determinant(V) == pytest.approx(1, abs=0.005)
-    sites = windows.start[:, None] + np.arange(LENGTH + 1)
-    psi, dpsi = (np.take_along_axis(array, sites, axis=1) for array in (PSI, DPSI))
-    assert align(latents, psi, dpsi).r2.min() > 0.999
+    assert align(latents, windows.along(np.stack([PSI, DPSI], -1))).r2.min() > 0.999
 
 
 @pytest.mark.slow
