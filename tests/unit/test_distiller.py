@@ -132,6 +132,20 @@ def test_bad_windows(change, error, names):
         Windows(**({"hidden": HIDDEN, "potential": V, "target": DENSITY} | SHAPE | change))
 
 
+def test_along_picks_the_sites_to_which_latents_belong():
+    w = windows("mlp")
+    assert np.array_equal(w.along(w.target), w.cut(range(N), w.start, range(w.length + 1))[1])
+    assert np.array_equal(w.along(V)[:, 0], V[np.arange(N), w.start])
+    for wrong in (V[:-1], V[:, :-1], V[0]):
+        with pytest.raises(ValueError, match=r"chains must begin with the shape \(12, 9\)"):
+            w.along(wrong)
+
+
+def test_numbers_too_large_for_a_network_are_refused():
+    with pytest.raises(ValueError, match="hidden must be finite; got inf at index"):
+        Windows(np.where(HIDDEN == HIDDEN.max(), 1e39, HIDDEN), V, DENSITY, **SHAPE)
+
+
 def test_longest_window_fits():
     w = windows(length=6, starts=3)
     _, target = w.cut([0], [2], [6])
