@@ -29,6 +29,13 @@ def fit_or_restore(model, config: dict, fit, folder=None):
     return model
 
 
+def forget() -> None:
+    """Let go of what Keras and TensorFlow keep of trained models, for a process that trains hundreds of them."""
+    import keras  # not above: what only draws progress bars should not wait for TensorFlow
+
+    keras.utils.clear_session(free_memory=True)
+
+
 def watched() -> bool:
     """Whether somebody looks on: a terminal or a live notebook.
 

@@ -18,10 +18,11 @@ from keras import ops
 from . import _check
 from ._training import fit_or_restore, progress_bar
 from .dataset import Dataset
-from .layers import MemberWise, QuadraticForm, TaylorCell
+from .layers import FreeCell, MemberWise, QuadraticForm, TaylorCell
 from .translator import Translator
 
 READOUTS = ("mlp", "quadratic", "linear")
+UPDATES = ("linear", "mlp")
 RECIPE = 3  # raise whenever a change below changes what training gives
 
 
@@ -45,7 +46,8 @@ class Windows:
     starts : int
         Number of sites at which windows may begin.
     known : int
-        Number of potentials shown to the decoder at each site, the site's own first; 0 is padded before the chain.
+        Number of potentials shown to the decoder at each site, the site's own first; before the chain the standardised
+        potential is taken as 0. With ``known=0`` the decoder sees the latents only.
 
     Raises
     ------
@@ -62,7 +64,7 @@ class Windows:
 
     def __init__(self, hidden, potential, target, *, length: int = 32, starts: int = 4, known: int = 6):
         self.length, self.starts = _check.integer("length", length), _check.integer("starts", starts)
-        self.known = _check.integer("known", known)
+        self.known = _check.integer("known", known, 0)
         self.hidden = _check.array("hidden", hidden, 3, dtype=np.float32)
         potential = _check.array("potential", potential, 2, dtype=np.float32)
         self.target = _check.array("target", target, (2, 3), dtype=np.float32)
@@ -72,7 +74,8 @@ class Windows:
                 raise ValueError(f"{name} must begin with the shape of potential, {(n, sites)}; got {array.shape}")
         if sites < starts + length:
             raise ValueError(f"length + starts must not exceed the {sites} sites of the chain; got {length} + {starts}")
-        self.padded = np.pad(potential, ((0, 0), (known - 1, 0)))
+        self.lags = max(known, 1)  # the latent update needs a site's own potential even if the decoder does not see it
+        self.padded = np.pad(potential, ((0, 0), (self.lags - 1, 0)))
         self.variance = float(self.target.var((0, 1), dtype="float64").mean())
 
     @classmethod
@@ -114,7 +117,7 @@ class Windows:
         """Inputs of a distiller and its target at the given `sites` (0 … length) of the windows ``(row, start)``."""
         rows, starts, sites = np.asarray(rows), np.asarray(starts), np.asarray(sites, "int32")
         chain = starts[:, None] + np.arange(self.length + 1)
-        lags = [self.padded[rows[:, None], chain + self.known - 1 - lag] for lag in range(self.known)]
+        lags = [self.padded[rows[:, None], chain + self.lags - 1 - lag] for lag in range(self.lags)]
         inputs = {"hidden": self.hidden[rows, starts], "known": np.stack(lags, -1), "sites": sites}
         return inputs, self.target[rows[:, None], starts[:, None] + sites]
 
@@ -291,6 +294,9 @@ class Distiller(keras.Model):
         Highest power of the potential in the latent update.
     noise, seed : float, int
         Spread of the first update about the identity, and the seed of all first weights.
+    update : {"linear", "mlp"}
+        How the latents move: by `layers.TaylorCell`, the theories of this book, or by `layers.FreeCell`, which may do
+        anything smooth and has neither `order` nor `noise`: the control of chapter 07.
 
     Raises
     ------
@@ -312,15 +318,27 @@ class Distiller(keras.Model):
     """
 
     def __init__(
-        self, latent_dim, members=1, readout="mlp", units=64, known=6, width=48, order=2, noise=0.1, seed=0, **kwargs
+        self,
+        latent_dim,
+        members=1,
+        readout="mlp",
+        units=64,
+        known=6,
+        width=48,
+        order=2,
+        noise=0.1,
+        seed=0,
+        update="linear",
+        **kwargs,
     ):
         sizes = {"latent_dim": latent_dim, "members": members, "units": units, "known": known, "width": width}
-        sizes = {name: _check.integer(name, value) for name, value in sizes.items()}
+        sizes = {name: _check.integer(name, value, int(name != "known")) for name, value in sizes.items()}
         self.settings = sizes | {
             "readout": _check.choice("readout", readout, READOUTS),
             "order": _check.integer("order", order),
             "noise": _check.at_least("noise", noise, 0),
             "seed": _check.integer("seed", seed, 0),
+            "update": _check.choice("update", update, UPDATES),
         }
         super().__init__(**kwargs)
         self.latent_dim, self.members, self.readout = latent_dim, members, readout
@@ -345,11 +363,14 @@ class Distiller(keras.Model):
             ],
             name="encoder",
         )
-        cell = TaylorCell(latent_dim, order, members, noise, seed)
+        taylor = update == "linear"
+        cell = (
+            TaylorCell(latent_dim, order, members, noise, seed) if taylor else FreeCell(latent_dim, members, seed=seed)
+        )
         self.update = keras.layers.RNN(cell, return_sequences=True, unroll=True, name="update")
         self.update.build((None, None, 1))
         if readout == "mlp":
-            # one matrix product a member, over all windows and sites: a fifth less time a step than with axes b, m, s
+            # one matrix product a member, over all windows and sites: a quarter less time a step than with axes b, m, s
             seen = keras.Input(batch_shape=(members, None, latent_dim + known))
             layers = [
                 dense("mnd,mdw->mnw", (None, width), 3, bias_axes="mw", activation="gelu"),
@@ -391,8 +412,9 @@ class Distiller(keras.Model):
         g = ops.take(self.roll_out(inputs["hidden"], known[:, 1:, 0]), sites, axis=2)
         if self.readout != "mlp":
             return self.decoder(g)
-        known = ops.repeat(ops.take(known, sites, axis=1)[None], self.members, axis=0)
-        seen = ops.concatenate([ops.transpose(g, (1, 0, 2, 3)), known], axis=-1)
+        shown = ops.take(known, sites, axis=1)[..., : self.settings["known"]]
+        shown = ops.repeat(shown[None], self.members, axis=0)
+        seen = ops.concatenate([ops.transpose(g, (1, 0, 2, 3)), shown], axis=-1)
         rebuilt = self.decoder(ops.reshape(seen, (self.members, -1, seen.shape[-1])))
         rebuilt = ops.reshape(rebuilt, (self.members, -1, ops.shape(sites)[0], rebuilt.shape[-1]))
         return ops.transpose(rebuilt, (1, 0, 2, 3)) * self.spread + self.centre
@@ -400,11 +422,18 @@ class Distiller(keras.Model):
     def coefficients(self) -> np.ndarray:
         """Taylor coefficients U_n of every member's update, shape (members, order + 1, latent_dim, latent_dim).
 
+        Raises
+        ------
+        ValueError
+            If the update is not linear and has none.
+
         Examples
         --------
         >>> Distiller(latent_dim=2, members=3).coefficients().shape
         (3, 3, 2, 2)
         """
+        if not isinstance(self.update.cell, TaylorCell):
+            raise ValueError("a distiller with update 'mlp' has no Taylor coefficients")
         return ops.convert_to_numpy(self.update.cell.kernel)
 
     def latents(self, windows: Windows) -> np.ndarray:
@@ -430,6 +459,7 @@ def train(
     schedule: Schedule | None = None,
     seed: int = 0,
     folder: str | None = None,
+    update: str = "linear",
 ) -> Distiller:
     """Train one population, or load it if this very training has been done before.
 
@@ -445,6 +475,8 @@ def train(
         Budget and curriculum.
     folder : str, optional
         Where trained artefacts are kept; see `store.load_or_train`.
+    update : str
+        See `Distiller`.
 
     Returns
     -------
@@ -469,7 +501,8 @@ def train(
     """
     schedule = schedule or Schedule()
     units = windows.hidden.shape[-1]
-    model = Distiller(latent_dim, members, readout, units, windows.known, noise=schedule.noise, seed=seed)
+    options = {"noise": schedule.noise, "seed": seed, "update": update}
+    model = Distiller(latent_dim, members, readout, units, windows.known, **options)
     if windows.target.shape[2:] != ((units,) if readout == "mlp" else ()):
         wanted = f"(n, sites, {units})" if readout == "mlp" else "(n, sites)"
         raise ValueError(f"target of the windows must be {wanted} for readout {readout!r}; got {windows.target.shape}")
@@ -486,7 +519,9 @@ def train(
             Curriculum(windows, schedule, seed), shuffle=False, verbose=0, callbacks=progress_bar(steps=True)
         )
 
-    config = {"kind": "distiller", "of": identity, "model": model.settings, "length": windows.length}
+    # "linear" is not spelt out: artefacts are older than the choice
+    settings = {name: value for name, value in model.settings.items() if (name, value) != ("update", "linear")}
+    config = {"kind": "distiller", "of": identity, "model": settings, "length": windows.length}
     config |= {"starts": windows.starts, "schedule": asdict(schedule), "seed": seed, "recipe": RECIPE}
     return fit_or_restore(model, config, fit, folder)
 
@@ -500,6 +535,7 @@ def scan(
     schedule: Schedule | None = None,
     seed: int = 0,
     folder: str | None = None,
+    update: str = "linear",
     **shape: int,
 ) -> dict[int, Distiller]:
     """Distil a translator with every latent dimension, all with the same budget.
@@ -512,7 +548,7 @@ def scan(
         Potentials on which the translator is watched; the measured densities are not used.
     latent_dims : iterable of int
         Latent dimensions.
-    members, readout, schedule, seed, folder
+    members, readout, schedule, seed, folder, update
         See `train`.
     **shape : int
         `length`, `starts` and `known` of the `Windows`.
@@ -547,4 +583,4 @@ def scan(
     # its weights too: trained again on another machine it has the same configuration but other hidden states
     weights = hashlib.sha256(b"".join(w.tobytes() for w in translator.get_weights())).hexdigest()[:16]
     identity = {"translator": translator.artifact.config, "weights": weights, "potential": data.origin}
-    return {d: train(windows, identity, d, members, readout, schedule, seed, folder) for d in latent_dims}
+    return {d: train(windows, identity, d, members, readout, schedule, seed, folder, update) for d in latent_dims}

@@ -46,7 +46,7 @@ def elbow(losses: Mapping[int, float | Sequence[float]], jump: float = 10.0, fla
     >>> elbow({1: 0.4, 2: 0.2, 3: 0.1}) is None
     True
     """
-    best = {_check.integer("latent dimension", d): _check.array(f"losses[{d}]", losses[d]).min() for d in losses}
+    best = {_check.integer("latent dimension", d, 0): _check.array(f"losses[{d}]", losses[d]).min() for d in losses}
     dims = sorted(best)
     if len(dims) < 3 or dims != list(range(dims[0], dims[0] + len(dims))):
         raise ValueError(f"losses must cover at least three consecutive latent dimensions; got {dims}")
@@ -281,6 +281,59 @@ def hankel_rank(block: np.ndarray, noise: float | np.ndarray = 0.0) -> HankelRan
     random = np.sqrt(variance.sum(1).max()) + np.sqrt(variance.sum(0).max()) + 3 * noise.max()
     floor = random + max(block.shape) * np.finfo(float).eps * singular[0]
     return HankelRank(int(np.sum(singular > floor)), singular, float(floor))
+
+
+def spectral_law(
+    measure: Callable[[np.ndarray], np.ndarray], prefixes: np.ndarray, suffixes: np.ndarray, V: np.ndarray, rank: int
+) -> np.ndarray:
+    """Read a linear law off experiments, without any training: the update at every potential in `V`.
+
+    A Hankel block factorises into what futures do with a state and the states that pasts leave, H = P S. A block with
+    one site of potential V between past and future is H_V = P T(V) S. The `rank` leading singular vectors of H give P
+    and S up to a basis, and pseudo-inverses the rest: T(V) = P⁺ H_V S⁺.
+
+    Parameters
+    ----------
+    measure, prefixes, suffixes
+        See `hankel`, which is called once for H and once for every V.
+    V : array_like
+        Potentials, shape (k,).
+    rank : int
+        Number of variables, at most the rank of the block.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (k, rank, rank), in an unknown basis. Rows are pasts, so the matrices are transposed; traces,
+        determinants and eigenvalues do not care.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `hankel`; if the block has fewer rows or columns than `rank`, or so many independent ones are not there.
+
+    Notes
+    -----
+    Spectral learning of weighted automata (Rabusseau, Li & Precup, arXiv:1807.01406), with a letter for each V.
+
+    Examples
+    --------
+    >>> from rediscover import potentials, simulator
+    >>> random = potentials.random(20, 8, seed=0)
+    >>> law = spectral_law(lambda V: simulator.propagate(V, 0.4).density, random[:10], random[10:], [-0.5], rank=3)
+    >>> round(float(np.trace(law[0])), 6) == round(1 + 2 * np.cos(2 * 0.4), 6)  # 1 + 2 cos 2ka with k = 1
+    True
+    """
+    prefixes, V = _check.array("prefixes", prefixes, 2), _check.array("V", V, 1)
+    block = hankel(measure, prefixes, suffixes)
+    if _check.integer("rank", rank) > min(block.shape):
+        raise ValueError(f"rank must not exceed the smaller side of the block, {block.shape}; got {rank}")
+    left, singular, right = np.linalg.svd(block, full_matrices=False)
+    if singular[rank - 1] <= max(block.shape) * np.finfo(float).eps * singular[0]:
+        raise ValueError(f"rank must not exceed the rank of the block; got {rank}, singular values {singular}")
+    past, future = left[:, :rank] / singular[:rank], right[:rank]
+    longer = [hankel(measure, np.column_stack([prefixes, np.full(len(prefixes), v)]), suffixes) for v in V]
+    return past.T @ np.array(longer) @ future.T
 
 
 @dataclass(frozen=True)

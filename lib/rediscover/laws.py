@@ -317,16 +317,23 @@ RANGES: dict[str, dict[str, tuple]] = {
 PANEL: dict[str, Callable[..., Law]] = {name: globals()[name] for name in RANGES}
 
 
-def draw(seed: int | np.random.Generator) -> Law:
-    """Draw a law for a blind test: uniformly from `PANEL`, its parameters uniformly from `RANGES`.
+def draw(seed: int | np.random.Generator, name: str | None = None) -> Law:
+    """Draw a law for a blind test: uniformly from `PANEL` unless it is named, its parameters uniformly from `RANGES`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If there is no law of that name, or the seed is not one.
 
     Examples
     --------
     >>> draw(0) == draw(0), draw(0).name in PANEL
     (True, True)
+    >>> draw(0, "boltzmann").name
+    'boltzmann'
     """
     rng = _check.generator(seed)
-    name = str(rng.choice(list(PANEL)))
+    name = str(rng.choice(list(PANEL))) if name is None else _check.choice("name", name, PANEL)
     pick = {int: lambda low, high: int(rng.integers(low, high)), float: rng.uniform}
     return PANEL[name](**{key: pick[type(low)](low, high) for key, (low, high) in RANGES[name].items()})
 

@@ -144,6 +144,65 @@ class TaylorCell(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("rediscover")
+class FreeCell(keras.layers.Layer):
+    """Recurrent cell that may move its state by any smooth rule: ``g <- g + A tanh(B g + C [v, v**2] + b)``.
+
+    The counterpart of `TaylorCell` without its linearity, for members side by side, to see what the prior does
+    (chapter 07). It begins near a step that changes nothing.
+
+    Parameters
+    ----------
+    units, members : int
+        See `TaylorCell`.
+    width : int
+        Number of tanh units of one member.
+    seed : int
+        See `MemberWise`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a size is not a positive integer.
+
+    Examples
+    --------
+    >>> layer = keras.layers.RNN(FreeCell(units=3, members=2), return_sequences=True)
+    >>> layer(keras.ops.ones((5, 7, 1))).shape
+    TensorShape([5, 7, 6])
+    """
+
+    def __init__(self, units, members=1, width=32, seed=0, **kwargs):
+        super().__init__(**kwargs)
+        self.units, self.members = _check.integer("units", units), _check.integer("members", members)
+        self.width, self.seed = _check.integer("width", width), seed
+        self.state_size = self.output_size = self.members * self.units
+
+    def build(self, input_shape):
+        def kernel(name, rows, columns, number, scale=1.0):
+            first = MemberWise(keras.initializers.VarianceScaling(scale, "fan_avg", "uniform"), self.seed + number)
+            return self.add_weight(shape=(self.members, rows, columns), initializer=first, name=name)
+
+        self.inward = kernel("inward", self.units + 2, self.width, 10_000)
+        self.bias = self.add_weight(shape=(self.members, self.width), initializer="zeros", name="bias")
+        self.outward = kernel("outward", self.width, self.units, 20_000, 0.1)
+
+    def call(self, inputs, states):
+        g = ops.reshape(states[0], (-1, self.members, self.units))
+        v = ops.repeat(ops.concatenate([inputs, inputs**2], axis=-1)[:, None], self.members, axis=1)
+        inner = ops.einsum("bmi,miw->bmw", ops.concatenate([g, v], axis=-1), self.inward) + self.bias
+        g = g + ops.einsum("bmw,mwi->bmi", ops.tanh(inner), self.outward)
+        g = ops.reshape(g, (-1, self.members * self.units))
+        return g, [g]
+
+    def get_initial_state(self, batch_size=None):
+        """State before the first site: ones, as for `TaylorCell`."""
+        return [ops.ones((batch_size, self.state_size), dtype=self.compute_dtype)]
+
+    def get_config(self):
+        return super().get_config() | {name: getattr(self, name) for name in ("units", "members", "width", "seed")}
+
+
+@keras.saving.register_keras_serializable("rediscover")
 class QuadraticForm(keras.layers.Layer):
     """Read one number off a state quadratically, ``g -> gᵀ Q g``, for every member by itself.
 

@@ -166,6 +166,44 @@ class Theory:
         """
         return np.sort(np.abs(np.angle(np.linalg.eigvals(self.transfer_matrix(V)))), axis=-1)
 
+    def dispersion(self, V: np.ndarray) -> Dispersion:
+        """Fit ``k² = 2 m (E − V)`` to the wave number k at every potential: which mass and energy would a wave have?
+
+        A wave function turns by ka at a site, tr T = 2 cos ka, and its density by 2ka, tr S = 1 + 2 cos 2ka: with two
+        latents and with three the trace alone gives k, in any basis. A law that is not Schrödinger's has another
+        dispersion relation, so no mass fits, or not the mass 1. The energy of the theory is not used.
+
+        Parameters
+        ----------
+        V : array_like
+            Potentials inside the training range, at least three different ones.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the theory has neither two nor three latents, or `V` is not one axis of at least three potentials.
+
+        Examples
+        --------
+        >>> V = np.linspace(-1, -0.3, 5)
+        >>> leapfrog = Theory([[[1, 0.4], [0, 1]], [[0.32, 0], [0.8, 0]]], shift=0, scale=1, spacing=0.4)
+        >>> found = leapfrog.dispersion(V)
+        >>> round(found.mass, 2), round(found.energy, 2), round(found.residual, 3)
+        (1.04, -0.02, 0.001)
+        """
+        V, d = _check.array("V", V, 1), self.coefficients.shape[-1]
+        if d not in (2, 3):
+            raise ValueError(f"a wave number can be read off two latents or three; the theory has {d}")
+        if len(np.unique(V)) < 3:
+            raise ValueError(f"V must hold at least three different potentials; got {V.tolist()}")
+        turn = d - 1  # a density turns twice as fast
+        cosine = np.clip((self.trace(V) - (d - 2)) / 2, -1, 1)
+        k2 = (np.arccos(cosine) / (turn * self.spacing)) ** 2
+        slope, level = np.polyfit(V, k2, 1)
+        fitted = d - 2 + 2 * np.cos(turn * self.spacing * np.emath.sqrt(level + slope * V)).real
+        residual = np.abs(self.trace(V) - fitted).max()
+        return Dispersion(float(-slope / 2), float(-level / slope) if slope else np.inf, float(residual))
+
     def invariant_form(self, V: np.ndarray) -> InvariantForm:
         """Symmetric form B for which gᵀBg is best conserved: ``T(V).T @ B @ T(V) = B`` at all `V`, by least squares.
 
@@ -208,6 +246,28 @@ class Theory:
         form = InvariantForm(np.tensordot(forms[-1], basis, 1), residuals[::-1])
         positive, negative, _ = form.signature
         return InvariantForm(-form.matrix, form.residuals) if positive < negative else form
+
+
+@dataclass(frozen=True)
+class Dispersion:
+    """The wave ``k² = 2 m (E − V)`` that a law of motion resembles most: see `Theory.dispersion`.
+
+    Attributes
+    ----------
+    mass, energy : float
+        m, which is 1 in the units of this book, and E.
+    residual : float
+        Largest difference between the trace of the law and the trace of that wave.
+
+    Examples
+    --------
+    >>> Dispersion(mass=1.0, energy=0.2, residual=1e-4).mass
+    1.0
+    """
+
+    mass: float
+    energy: float
+    residual: float
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,17 @@ from scipy.special import erf
 
 from rediscover import distiller
 from rediscover.dataset import simulate
-from rediscover.distiller import READOUTS, Curriculum, Distiller, PopulationError, Schedule, Windows, scan, train
+from rediscover.distiller import (
+    READOUTS,
+    UPDATES,
+    Curriculum,
+    Distiller,
+    PopulationError,
+    Schedule,
+    Windows,
+    scan,
+    train,
+)
 from rediscover.translator import Translator
 
 N, SITES, UNITS = 12, 9, 4
@@ -33,9 +43,18 @@ def small(readout="quadratic", members=3, latent_dim=2, **settings):
     return Distiller(latent_dim, members, readout, units=UNITS, known=SHAPE["known"], **({"width": 6} | settings))
 
 
+def stepper(model):
+    """Give a function that moves one member's latents by one site, in double precision."""
+    if model.settings["update"] == "mlp":
+        inward, bias, outward = (x.astype(float) for x in model.update.get_weights())
+        return lambda m, v, g: g + np.tanh([*g, v, v**2] @ inward[m] + bias[m]) @ outward[m]
+    U = model.coefficients().astype(float)
+    return lambda m, v, g: sum(v**k * U[m, k] for k in range(U.shape[1])) @ g
+
+
 def by_hand(model, w):
     """Latents and output of every member on every chain, in plain loops and double precision."""
-    v, U = V.astype("float32").astype(float), model.coefficients().astype(float)
+    v, step = V.astype("float32").astype(float), stepper(model)
     first = numpy(model.encode(w.hidden[np.arange(N), w.start])).astype(float)
     weights = [x.astype(float) for x in model.decoder.get_weights()]
     latents = np.zeros((model.members, N, w.length + 1, model.latent_dim))
@@ -44,8 +63,7 @@ def by_hand(model, w):
     )
     for n, m, i in np.ndindex(N, model.members, w.length + 1):
         site = w.start[n] + i
-        step = sum(v[n, site] ** k * U[m, k] for k in range(U.shape[1]))
-        g = step @ latents[m, n, i - 1] if i else first[n, m]
+        g = step(m, v[n, site], latents[m, n, i - 1]) if i else first[n, m]
         latents[m, n, i] = g
         if model.readout == "mlp":
             x = np.concatenate([g, [v[n, site - lag] if site >= lag else 0.0 for lag in range(w.known)]])
@@ -124,7 +142,7 @@ def test_windows_of_a_translator_show_its_own_run(readout):
         ({"length": 0}, ValueError, "length"),
         ({"length": 5.0}, TypeError, "length"),
         ({"starts": 0}, ValueError, "starts"),
-        ({"known": 0}, ValueError, "known"),
+        ({"known": -1}, ValueError, "known"),
     ],
 )
 def test_bad_windows(change, error, names):
@@ -225,9 +243,10 @@ def test_bad_schedule(bad, error):
 
 @pytest.mark.parametrize("members", [1, 3])
 @pytest.mark.parametrize("latent_dim", [1, 3])
+@pytest.mark.parametrize("update", UPDATES)
 @every_readout
-def test_model_is_the_equations_written_out(readout, latent_dim, members):
-    model, w = small(readout, members, latent_dim, seed=1), windows(readout)
+def test_model_is_the_equations_written_out(readout, update, latent_dim, members):
+    model, w = small(readout, members, latent_dim, seed=1, update=update), windows(readout)
     model.adapt(w)
     latents, output = by_hand(model, w)
     assert model.latents(w) == pytest.approx(latents, rel=1e-3, abs=1e-4)
@@ -250,10 +269,28 @@ def test_zero_and_unit_of_the_hidden_states_do_not_matter():
     assert numpy(two.encode(changed[:, 0])) == pytest.approx(numpy(one.encode(HIDDEN[:, 0])), rel=1e-3, abs=1e-4)
 
 
+def test_decoder_need_not_see_any_potential():
+    w, model = windows("mlp", known=0), Distiller(2, 3, "mlp", units=UNITS, known=0, width=6)
+    inputs, target = w.cut([3], [2], [0, 5])
+    assert np.array_equal(inputs["known"][0, :, 0], V[3, 2:8].astype("float32")), "the update needs its potential"
+    output = numpy(model(inputs))
+    inputs["known"][:, 0] *= -1  # drives no step: only a decoder would see it
+    assert target.shape == (1, 2, UNITS) and np.array_equal(numpy(model(inputs)), output)
+    assert model.decoder.get_weights()[0].shape[1] == 2
+
+
+def test_update_that_is_not_linear_has_no_taylor_coefficients():
+    with pytest.raises(ValueError, match="update 'mlp' has no Taylor coefficients"):
+        small(update="mlp").coefficients()
+    with pytest.raises(ValueError, match="update must be one of 'linear', 'mlp'"):
+        small(update="cubic")
+
+
+@pytest.mark.parametrize("update", UPDATES)
 @every_readout
-def test_gradients_reach_every_weight_of_every_member_and_stay_there(readout):
+def test_gradients_reach_every_weight_of_every_member_and_stay_there(readout, update):
     tf = pytest.importorskip("tensorflow")
-    model, (inputs, target) = small(readout), windows(readout).cut(range(N), [0, 1, 2] * 4, range(6))
+    model, (inputs, target) = small(readout, update=update), windows(readout).cut(range(N), [0, 1, 2] * 4, range(6))
     with tf.GradientTape(persistent=True) as tape:
         output = model(inputs)
         everyone, second = PopulationError()(target, output), PopulationError()(target, output[:, 1:2])
@@ -354,6 +391,7 @@ def no_training(monkeypatch):
 def test_whatever_decides_the_outcome_is_part_of_the_key(tmp_path, no_training):
     base = {"windows": windows(), "identity": {"data": 1}, "latent_dim": 2, "members": 2, "readout": "quadratic"}
     changes = [{"identity": {"data": 2}}, {"latent_dim": 3}, {"members": 3}, {"readout": "linear"}, {"seed": 1}]
+    changes += [{"update": "mlp"}]
     changes += [{"windows": windows(**{name: SHAPE[name] - 1})} for name in SHAPE]
     fields = {"steps": 7, "batch": 9, "rate": 0.5, "sites": 5, "first": 3, "growth": 0.5, "power": 3.0}
     fields |= {"clip": 0.5, "noise": 0.5}
@@ -422,7 +460,7 @@ def test_scan_gives_every_dimension_the_same_budget(tmp_path, no_training):
         ({"members": 0}, ValueError, "members"),
         ({"seed": -1}, ValueError, "seed"),
         ({"length": SITES}, ValueError, "length"),
-        ({"known": 0}, ValueError, "known"),
+        ({"known": -1}, ValueError, "known"),
         ({"lenght": 5}, TypeError, "lenght"),
         ({"translator": Translator(units=UNITS)}, ValueError, "translator"),
     ],

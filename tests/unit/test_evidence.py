@@ -42,6 +42,7 @@ from rediscover.evidence import (
         ),  # a tie goes to the smaller dimension, where it still falls
         ({1: 1.0, 2: 0.08, 3: 0.06, 4: 0.001, 5: 0.001}, 4),  # the larger of two falls
         ({1: 0.1, 2: 0.1, 3: 0.1}, None),
+        ({0: 1.0, 1: 0.01, 2: 0.01}, 1),  # one variable, against none at all
         ({1: 0.1, 2: 0.2, 3: 0.3}, None),  # training got worse
     ],
 )
@@ -73,7 +74,7 @@ def test_thresholds_can_be_chosen():
     [
         ({}, ValueError),
         ({1: 1.0, 2: 0.1}, ValueError),
-        ({0: 1.0, 1: 0.1, 2: 0.1}, ValueError),
+        ({-1: 1.0, 0: 0.1, 1: 0.1}, ValueError),
         ({1: 1.0, 2: 0.1, 4: 0.1}, ValueError),
         ({0.5: 1.0, 1.5: 0.1, 2.5: 0.1}, TypeError),
         ({"1": 1.0, "2": 0.1, "3": 0.1}, TypeError),

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from rediscover.layers import MemberWise, NearIdentity, QuadraticForm, TaylorCell
+from rediscover.layers import FreeCell, MemberWise, NearIdentity, QuadraticForm, TaylorCell
 
 RNG = np.random.default_rng(0)
 numpy = ops.convert_to_numpy
@@ -67,6 +67,37 @@ def test_gradients_reach_coefficients_and_potential_where_the_potential_is_zero(
     assert np.isfinite(numpy(by_v)).all() and np.any(numpy(by_v))
 
 
+def test_free_cell_is_its_equation_member_by_member():
+    layer = keras.layers.RNN(FreeCell(2, members=3, width=5, seed=4), return_sequences=True)
+    v, start = RNG.normal(size=(4, 6)), RNG.normal(size=(4, 6))
+    layer.build((None, None, 1))
+    layer.cell.bias.assign(RNG.normal(size=(3, 5)))
+    inward, bias, outward = (w.astype(float) for w in layer.cell.get_weights())
+    found = numpy(layer(ops.cast(v[..., None], "float32"), initial_state=ops.cast(start, "float32")))
+    for b, m in np.ndindex(4, 3):
+        g = start[b, 2 * m : 2 * m + 2]
+        for i, value in enumerate(v[b]):
+            g = g + np.tanh(np.concatenate([g, [value, value**2]]) @ inward[m] + bias[m]) @ outward[m]
+            assert found[b, i, 2 * m : 2 * m + 2] == pytest.approx(g, rel=1e-4, abs=1e-5)
+
+
+def test_free_cell_begins_near_a_step_that_changes_nothing_and_draws_members_as_if_alone():
+    three, alone = FreeCell(2, members=3, width=8, seed=7), FreeCell(2, width=8, seed=9)
+    for cell in (three, alone):
+        cell.build((None, 1))
+    for together, single in zip(three.get_weights(), alone.get_weights(), strict=True):
+        assert np.array_equal(together[2], single[0])
+    (start,) = three.get_initial_state(batch_size=4)
+    moved = numpy(three(ops.ones((4, 1)), [start])[0]) - numpy(start)
+    assert start.shape == (4, 6) and 0 < np.abs(moved).max() < 0.5
+
+
+@pytest.mark.parametrize("bad", [{"units": 0}, {"units": 2, "members": 0}, {"units": 2, "width": 0}])
+def test_free_cell_refuses_empty_sizes(bad):
+    with pytest.raises(ValueError, match=list(bad)[-1]):
+        FreeCell(**bad)
+
+
 @pytest.mark.parametrize("bad", [{"units": 0}, {"units": 2, "order": -1}, {"units": 2, "members": 0}])
 def test_taylor_cell_refuses_empty_sizes(bad):
     with pytest.raises(ValueError, match=list(bad)[-1]):
@@ -113,19 +144,24 @@ def test_initialisers_survive_serialisation(initialiser):
 
 @pytest.mark.parametrize(
     ("layer", "shape"),
-    [(TaylorCell(3, 1, 2, noise=0.4, seed=9), (None, 1)), (QuadraticForm(2, seed=9), (None, 2, 7, 3))],
+    [
+        (TaylorCell(3, 1, 2, noise=0.4, seed=9), (None, 1)),
+        (FreeCell(3, 2, width=5, seed=9), (None, 1)),
+        (QuadraticForm(2, seed=9), (None, 2, 7, 3)),
+    ],
 )
 def test_layers_survive_get_config(layer, shape):
     back = type(layer).from_config(layer.get_config())
     assert back.get_config() == layer.get_config()
     for one in (layer, back):
         one.build(shape)
-    assert np.array_equal(numpy(back.kernel), numpy(layer.kernel))
+    assert all(np.array_equal(*pair) for pair in zip(back.get_weights(), layer.get_weights(), strict=True))
     assert type(layer) is type(keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer)))
 
 
-def test_model_of_these_layers_survives_a_keras_file(tmp_path):
-    rnn = keras.layers.RNN(TaylorCell(2, members=3), return_sequences=True)
+@pytest.mark.parametrize("cell", [TaylorCell(2, members=3), FreeCell(2, members=3)])
+def test_model_of_these_layers_survives_a_keras_file(cell, tmp_path):
+    rnn = keras.layers.RNN(cell, return_sequences=True)
     model = keras.Sequential([keras.Input((5, 1)), rnn, keras.layers.Reshape((3, 5, 2)), QuadraticForm(3)])
     model.save(tmp_path / "model.keras")
     x = ops.cast(RNG.normal(size=(4, 5, 1)), "float32")

@@ -29,6 +29,7 @@ ORDER = [
     "evidence",
     "plots",
     "sweep",
+    "trials",
 ]
 KERAS = {"layers", "_training", "translator", "distiller"}
 MODULES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
