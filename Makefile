@@ -21,7 +21,7 @@ export MALLOC_MMAP_THRESHOLD_ := 4294967296
 export MALLOC_TRIM_THRESHOLD_ := 4294967296
 export REDISCOVER_QUIET := 1  # no progress bars inside notebooks that are kept
 
-.PHONY: help install book chapters claims site test validate bench clean
+.PHONY: help install book chapters sweeps claims site test validate bench clean
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
 
@@ -39,6 +39,9 @@ book: install  ## run every chapter, build the site [TIER=smoke: tiny sizes] [RE
 chapters: install  ## run every chapter at standard size and write the run back into book/ [RETRAIN=1]
 	$(RUNNER) run $(RETRAINING)
 	$(RUNNER) publish
+
+sweeps: install  ## run the sweeps of chapter 07, hours, and pack their rows into book/sweeps; goes on after a stop [JOBS=2]
+	PYTHONPATH=lib $(BIN)/python tools/sweeps.py --workers $(JOBS) $(NAMES)
 
 claims: install  ## judge the claims of book/claims.yml by book/results and write book/claims.md
 	$(BIN)/python tools/claims.py

@@ -176,7 +176,7 @@ def site(tier: str | None, into: Path) -> Path:
     source = into / "_build" / "site"
     for folder in (source, into / "_build" / "html", into / "_build" / ".doctrees"):
         shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(BOOK, source / "book", ignore=shutil.ignore_patterns("artifacts", ".*"))
+    shutil.copytree(BOOK, source / "book", ignore=shutil.ignore_patterns("artifacts", "sweeps", ".*"))
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(ROOT / name, source)
     if tier is not None:
@@ -234,11 +234,13 @@ def chapters() -> list[Path]:
 
 
 def fingerprint(chapter: Path) -> str:
-    """Identify what a chapter computes: its cells, without their outputs, and the library."""
+    """Identify what a chapter computes: its cells, without their outputs, the library and the shipped sweeps."""
     cells = nbformat.read(chapter, as_version=4).cells
     code = [(c.cell_type, c.source, c.metadata.get("tags", []), c.metadata.get("mystnb", {})) for c in cells]
-    library = b"".join(path.read_bytes() for path in sorted((ROOT / "lib" / "rediscover").glob("*.py")))
-    return hashlib.sha256(json.dumps(code, sort_keys=True).encode() + library).hexdigest()
+    read = [*sorted((ROOT / "lib" / "rediscover").glob("*.py")), *sorted((BOOK / "sweeps").glob("*.jsonl"))]
+    return hashlib.sha256(
+        json.dumps(code, sort_keys=True).encode() + b"".join(p.read_bytes() for p in read)
+    ).hexdigest()
 
 
 def check_complete(tier: str) -> None:

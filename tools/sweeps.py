@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rediscover import sweep, trials
 
+FRESH = 6  # trials of a worker before it is replaced: compiled training steps stay in the memory of a process
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -18,10 +19,15 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=None, help="processes; without, one after the other in this one")
     options = parser.parse_args()
     for name in options.names:
-        rows = sweep.run(trials.investigate, trials.SWEEPS[name], ROOT / "_build" / "sweeps" / name, options.workers)
+        configs, folder = trials.SWEEPS[name], ROOT / "_build" / "sweeps" / name
+        size = FRESH * (options.workers or 1)
+        for first in range(0, len(configs), size):
+            sweep.run(trials.investigate, configs[: first + size], folder, options.workers)
+        rows = sweep.table(folder)
         failed = sum("error" in row for row in rows)
         hours = sum(row["seconds"] for row in rows) / 3600
-        print(f"{name}: {len(rows)} trials, {failed} failed, {hours:.2f} hours")
+        packed = sweep.pack(rows, ROOT / "book" / "sweeps" / f"{name}.jsonl")
+        print(f"{name}: {len(rows)} trials, {failed} failed, {hours:.2f} core-hours, in {packed.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

@@ -295,8 +295,8 @@ class Distiller(keras.Model):
     noise, seed : float, int
         Spread of the first update about the identity, and the seed of all first weights.
     update : {"linear", "mlp"}
-        How the latents move: by `layers.TaylorCell`, the theories of this book, or by `layers.FreeCell`, which may do
-        anything smooth and has neither `order` nor `noise`: the control of chapter 07.
+        How the latents move: by `layers.TaylorCell`, the theories of this book, or by `layers.FreeCell`, which has a
+        network beside it and may do anything smooth: the control of chapter 07.
 
     Raises
     ------
@@ -363,10 +363,7 @@ class Distiller(keras.Model):
             ],
             name="encoder",
         )
-        taylor = update == "linear"
-        cell = (
-            TaylorCell(latent_dim, order, members, noise, seed) if taylor else FreeCell(latent_dim, members, seed=seed)
-        )
+        cell = {"linear": TaylorCell, "mlp": FreeCell}[update](latent_dim, order, members, noise, seed)
         self.update = keras.layers.RNN(cell, return_sequences=True, unroll=True, name="update")
         self.update.build((None, None, 1))
         if readout == "mlp":
@@ -432,7 +429,7 @@ class Distiller(keras.Model):
         >>> Distiller(latent_dim=2, members=3).coefficients().shape
         (3, 3, 2, 2)
         """
-        if not isinstance(self.update.cell, TaylorCell):
+        if self.settings["update"] != "linear":
             raise ValueError("a distiller with update 'mlp' has no Taylor coefficients")
         return ops.convert_to_numpy(self.update.cell.kernel)
 

@@ -144,20 +144,18 @@ class TaylorCell(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("rediscover")
-class FreeCell(keras.layers.Layer):
-    """Recurrent cell that may move its state by any smooth rule: ``g <- g + A tanh(B g + C [v, v**2] + b)``.
+class FreeCell(TaylorCell):
+    """A `TaylorCell` and a network beside it, ``g <- (sum_n v**n U_n) g + A tanh(B [g, v] + b)``: any smooth update.
 
-    The counterpart of `TaylorCell` without its linearity, for members side by side, to see what the prior does
-    (chapter 07). It begins near a step that changes nothing.
+    It can do all that the linear cell can, and whatever else it likes: the control that shows what linearity is good
+    for (chapter 07). The network begins small.
 
     Parameters
     ----------
-    units, members : int
+    units, order, members, noise, seed
         See `TaylorCell`.
     width : int
         Number of tanh units of one member.
-    seed : int
-        See `MemberWise`.
 
     Raises
     ------
@@ -171,35 +169,31 @@ class FreeCell(keras.layers.Layer):
     TensorShape([5, 7, 6])
     """
 
-    def __init__(self, units, members=1, width=32, seed=0, **kwargs):
-        super().__init__(**kwargs)
-        self.units, self.members = _check.integer("units", units), _check.integer("members", members)
-        self.width, self.seed = _check.integer("width", width), seed
-        self.state_size = self.output_size = self.members * self.units
+    def __init__(self, units, order=2, members=1, noise=0.2, seed=0, width=32, **kwargs):
+        super().__init__(units, order, members, noise, seed, **kwargs)
+        self.width = _check.integer("width", width)
 
     def build(self, input_shape):
-        def kernel(name, rows, columns, number, scale=1.0):
+        super().build(input_shape)
+
+        def kernel(name, rows, columns, number, scale):
             first = MemberWise(keras.initializers.VarianceScaling(scale, "fan_avg", "uniform"), self.seed + number)
             return self.add_weight(shape=(self.members, rows, columns), initializer=first, name=name)
 
-        self.inward = kernel("inward", self.units + 2, self.width, 10_000)
+        self.inward = kernel("inward", self.units + 1, self.width, 10_000, 1.0)
         self.bias = self.add_weight(shape=(self.members, self.width), initializer="zeros", name="bias")
-        self.outward = kernel("outward", self.width, self.units, 20_000, 0.1)
+        self.outward = kernel("outward", self.width, self.units, 20_000, 0.01)
 
     def call(self, inputs, states):
+        linear, _ = super().call(inputs, states)
         g = ops.reshape(states[0], (-1, self.members, self.units))
-        v = ops.repeat(ops.concatenate([inputs, inputs**2], axis=-1)[:, None], self.members, axis=1)
-        inner = ops.einsum("bmi,miw->bmw", ops.concatenate([g, v], axis=-1), self.inward) + self.bias
-        g = g + ops.einsum("bmw,mwi->bmi", ops.tanh(inner), self.outward)
-        g = ops.reshape(g, (-1, self.members * self.units))
+        seen = ops.concatenate([g, ops.repeat(inputs[:, None], self.members, axis=1)], axis=-1)
+        inner = ops.tanh(ops.einsum("bmi,miw->bmw", seen, self.inward) + self.bias)
+        g = linear + ops.reshape(ops.einsum("bmw,mwi->bmi", inner, self.outward), ops.shape(linear))
         return g, [g]
 
-    def get_initial_state(self, batch_size=None):
-        """State before the first site: ones, as for `TaylorCell`."""
-        return [ops.ones((batch_size, self.state_size), dtype=self.compute_dtype)]
-
     def get_config(self):
-        return super().get_config() | {name: getattr(self, name) for name in ("units", "members", "width", "seed")}
+        return super().get_config() | {"width": self.width}
 
 
 @keras.saving.register_keras_serializable("rediscover")

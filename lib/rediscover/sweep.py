@@ -21,7 +21,7 @@ from typing import Any
 from . import _check, store
 from ._training import watched
 
-__all__ = ["grid", "run", "table"]
+__all__ = ["grid", "pack", "run", "table"]
 
 
 def grid(**axes: Iterable[Any]) -> list[dict[str, Any]]:
@@ -150,18 +150,18 @@ def run(
     return [done[key] for key in rows]
 
 
-def table(folder: Path | str) -> list[dict[str, Any]]:
+def table(place: Path | str) -> list[dict[str, Any]]:
     """Read all rows of a folder, sorted by trial, recipe and the entries of the configuration in alphabetical order.
 
     Parameters
     ----------
-    folder : path-like
-        Where `run` keeps them.
+    place : path-like
+        The folder where `run` keeps them, or a file from `pack`.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        If there is no such folder; if a row is damaged.
+        If there is no such folder or file; if a row is damaged.
 
     Examples
     --------
@@ -179,9 +179,45 @@ def table(folder: Path | str) -> list[dict[str, Any]]:
         ranked = [(k, 0, v, "") if isinstance(v, int | float) else (k, 1, 0, json.dumps(v)) for k, v in entries]
         return row["trial"], row["recipe"], ranked
 
-    if not Path(folder).is_dir():
-        raise FileNotFoundError(f"no folder {folder}: run the sweep first")
-    return sorted((_read(path) for path in sorted(Path(folder).glob("*.json"))), key=order)
+    place = Path(place)
+    if place.is_file():
+        lines = enumerate(place.read_text(encoding="utf-8").splitlines(), 1)
+        return sorted((_parse(line, f"{place}, line {number}") for number, line in lines), key=order)
+    if not place.is_dir():
+        raise FileNotFoundError(f"no folder or file {place}: run the sweep first")
+    return sorted((_read(path) for path in sorted(place.glob("*.json"))), key=order)
+
+
+def pack(rows: Iterable[Mapping[str, Any]], path: Path | str) -> Path:
+    """Write rows into one file, a line of JSON each, complete or not at all: a finished sweep, ready to be shipped.
+
+    Parameters
+    ----------
+    rows : iterable of mapping
+        From `run` or `table`.
+    path : path-like
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a row is none: nothing is written then.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> def trial(config):
+    ...     return {"square": config["x"] ** 2}
+    >>> path = pack(run(trial, grid(x=[10, 2]), folder), Path(folder) / "squares.jsonl")
+    >>> [row["result"]["square"] for row in table(path)]
+    [4, 100]
+    """
+    path, lines = Path(path), [store.to_json(dict(row), f"rows[{i}]", sort_keys=False) for i, row in enumerate(rows)]
+    for number, line in enumerate(lines):
+        _parse(line, f"rows[{number}]")
+    with store.atomic_write(path) as file:
+        file.write("".join(f"{line}\n" for line in lines).encode())
+    return path
 
 
 def _name(trial: Callable) -> str:
@@ -198,14 +234,18 @@ def _find(trial: Callable) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    return _parse(path.read_bytes(), f"{path}", path.stem, "; delete the file to run its trial again")
+
+
+def _parse(text: str | bytes, where: str, key: str | None = None, help: str = "") -> dict[str, Any]:
     try:
-        row = json.loads(path.read_bytes())
-        if store.key({name: row[name] for name in ("trial", "recipe", "config")}) != path.stem:
+        row = json.loads(text)
+        if store.key({name: row[name] for name in ("trial", "recipe", "config")}) != key and key is not None:
             raise ValueError("another configuration")
         if ("result" in row) == ("error" in row):
             raise ValueError("neither a result nor an error")
     except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"{path}: corrupt or foreign ({error!r}); delete the file to run its trial again") from error
+        raise ValueError(f"{where}: corrupt or foreign ({error!r}){help}") from error
     return row
 
 

@@ -52,8 +52,18 @@ DEFAULTS: dict[str, Any] = {
 # The blind panel: a deck of cards, shuffled; the parameters of a card are drawn when it is opened.
 CARDS = {name: 12 if name == "standing_wave" else 5 for name in laws.PANEL}
 # The sweeps of chapter 07; `make sweeps` runs them.
+WAVE = {"name": "standing_wave"}
+LEVELS = {"atoms": [1e2, 1e3, 1e4, 1e5, 1e6], "additive": [0.3, 0.1, 0.03], "blur": [1.0, 0.5]}
+DEEP = [["mlp", "linear", [1, 2, 3, 4]], ["quadratic", "linear", [1, 2, 3, 4]]]
+NETWORKS = [{"units": n} for n in (16, 32, 128)] + [{"cell": c} for c in ("lstm", "taylor")]
+NETWORKS += [{"known": n, "scans": DEEP[:1]} for n in (0, 1, 4)]  # a density is read without known potentials
 SWEEPS: dict[str, list[dict[str, Any]]] = {
     "panel": [{"draw": card, "seed": card} for card in range(sum(CARDS.values()))],
+    "controls": [{"law": WAVE, "control": control, "seed": seed} for control in CONTROLS for seed in (0, 1)],
+    "noise": [{"law": WAVE, "camera": {camera: value}} for camera, values in LEVELS.items() for value in values],
+    "condensate": [{"law": {"name": "gross_pitaevskii", "interaction": g}} for g in (-0.01, -0.03, -0.1, -0.2, -0.4)],
+    "populations": [{"law": WAVE, "seed": 100 * seed, "scans": DEEP} for seed in range(4)],
+    "networks": [{"law": WAVE, "scans": DEEP, **change} for change in NETWORKS],
 }
 BOUNDS = {"r2": 0.95, "det": 0.02, "mass": 0.05, "residual": 0.005, "worse": 3.0, "loss": 0.02}
 
@@ -122,7 +132,7 @@ def investigate(config: Mapping[str, Any]) -> dict[str, Any]:
     c = DEFAULTS | dict(config)
     if (c["law"] is None) == (c["draw"] is None):
         raise ValueError("config must name a law or a draw, and not both")
-    _check.choice("control", c["control"], CONTROLS)
+    _refuse_early(c)
     law = deal(c["draw"]) if c["law"] is None else _law(c["law"])
     rng = np.random.default_rng([c["seed"], 2])
     data = laws.simulate(law, sum(c["chains"]), sites=c["sites"], seed=np.random.default_rng([c["seed"], 1]))
@@ -219,6 +229,21 @@ def expected(law: laws.Law) -> dict[str, Any]:
     return {"law": names.get(law.name, "another law"), "variables": variables}
 
 
+def _refuse_early(c: Mapping[str, Any]) -> None:
+    """Try on nothing what would otherwise be refused after minutes."""
+    _check.choice("control", c["control"], CONTROLS)
+    Translator(c["cell"], c["units"], seed=c["seed"])
+    nothing = np.zeros((1, _check.integer("sites", c["sites"])))
+    Windows(nothing[..., None], nothing, nothing, length=c["length"], known=c["known"])
+    for name in ("epochs", "members", "steps", "mlp_steps", "pasts"):
+        _check.integer(name, c[name])
+    for readout, update, dims in c["scans"]:
+        _check.choice("readout", readout, distiller.READOUTS)
+        _check.choice("update", update, distiller.UPDATES)
+        for d in dims:
+            _check.integer("latent dimension", d)
+
+
 def _law(description: Mapping[str, Any]) -> laws.Law:
     parameters = dict(description)
     name = _check.choice("law", parameters.pop("name", None), laws.PANEL)
@@ -260,11 +285,14 @@ def _scans(gru: Translator, train: Dataset, test: Dataset, c: Mapping[str, Any],
     """Losses of all members on held-out chains, and the Taylor coefficients of the best, by scan and dimension."""
     losses: dict = {}
     coefficients: dict = {}
+    windows: dict = {}  # both kinds of readout of the density share theirs
     shape = {"length": c["length"], "known": c["known"]}
     for readout, update, dims in c["scans"]:
         name = readout if update == "linear" else f"{readout}, {update} update"
-        learn, check = (Windows.of(gru, data.potential, readout, **shape) for data in (train, test))
         hidden = readout == "mlp"
+        if hidden not in windows:
+            windows[hidden] = [Windows.of(gru, data.potential, readout, **shape) for data in (train, test)]
+        learn, check = windows[hidden]
         schedule = Schedule(steps=c["mlp_steps"]) if hidden else Schedule(steps=c["steps"], rate=6e-3, growth=0.4)
         for d in dims:
             population = distiller.train(learn, {}, d, c["members"], readout, schedule, c["seed"], folder, update)

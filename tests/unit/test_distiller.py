@@ -45,11 +45,16 @@ def small(readout="quadratic", members=3, latent_dim=2, **settings):
 
 def stepper(model):
     """Give a function that moves one member's latents by one site, in double precision."""
-    if model.settings["update"] == "mlp":
-        inward, bias, outward = (x.astype(float) for x in model.update.get_weights())
-        return lambda m, v, g: g + np.tanh([*g, v, v**2] @ inward[m] + bias[m]) @ outward[m]
-    U = model.coefficients().astype(float)
-    return lambda m, v, g: sum(v**k * U[m, k] for k in range(U.shape[1])) @ g
+    U, *network = (x.astype(float) for x in model.update.get_weights())
+
+    def step(m, v, g):
+        moved = sum(v**k * U[m, k] for k in range(U.shape[1])) @ g
+        if not network:
+            return moved
+        inward, bias, outward = (x[m] for x in network)
+        return moved + np.tanh(np.append(g, v) @ inward + bias) @ outward
+
+    return step
 
 
 def by_hand(model, w):

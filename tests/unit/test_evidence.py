@@ -16,6 +16,7 @@ from rediscover.evidence import (
     free_parameters,
     hankel,
     hankel_rank,
+    spectral_law,
     success_share,
 )
 
@@ -295,6 +296,26 @@ def test_rank_does_not_depend_on_the_unit():
     for unit in (1e-200, 1e-3, 1e100):
         assert hankel_rank(unit * block).rank == 3
     assert hankel_rank(0 * block).rank == 0
+
+
+@pytest.mark.parametrize("start", [(1.0, 0.0), (1.0, 0.6j)])
+def test_spectral_law_is_the_symmetric_square(start):
+    random, at = potentials.random(24, 10, seed=3), np.linspace(-1, -0.3, 7)
+    law = spectral_law(lambda V: simulator.propagate(V, 0.4, start=start).density, random[:16], random[16:], at, 3)
+    exact = np.exp(0.8j * np.sqrt(-2 * at))
+    assert law.shape == (7, 3, 3)
+    assert np.linalg.det(law) == pytest.approx(1, abs=1e-6)
+    assert np.trace(law, axis1=1, axis2=2) == pytest.approx(1 + 2 * exact.real, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("rank", "error", "names"),
+    [(4, ValueError, "rank of the block"), (17, ValueError, "side"), (0, ValueError, "rank"), (2.0, TypeError, "rank")],
+)
+def test_spectral_law_of_more_variables_than_there_are(rank, error, names):
+    random = potentials.random(24, 10, seed=3)
+    with pytest.raises(error, match=names):
+        spectral_law(lambda V: simulator.propagate(V, 0.4).density, random[:16], random[16:], [-0.5], rank)
 
 
 def test_block_holds_every_future_after_every_past():

@@ -279,3 +279,32 @@ def test_without_dask_the_error_says_what_to_install(tmp_path, monkeypatch):
     with pytest.raises(ImportError, match=r"pip install 'dask\[distributed\]>=.*\[scale\]"):
         sweep.run(nested, GRID, tmp_path, workers=2)
     assert files(tmp_path) == []
+
+
+# --- pack
+
+
+def test_packed_rows_are_the_table_of_the_folder(tmp_path):
+    rows = sweep.run(draw, GRID, tmp_path / "rows") + sweep.run(picky, [{"x": 1}], tmp_path / "rows")
+    path = sweep.pack(rows[::-1], tmp_path / "packed" / "rows.jsonl")
+    assert sweep.table(path) == sweep.table(tmp_path / "rows")
+    assert len(path.read_text().splitlines()) == len(rows)
+
+
+@pytest.mark.parametrize(
+    "row", [{"config": {}}, {"trial": "t", "recipe": 1, "config": {}}, {"x": float("nan")}, {"x": {1}}]
+)
+def test_what_is_no_row_is_not_packed(row, tmp_path):
+    good = sweep.run(draw, GRID[:1], tmp_path / "rows")
+    with pytest.raises((ValueError, TypeError), match=r"rows\[1\]"):
+        sweep.pack([*good, row], tmp_path / "rows.jsonl")
+    assert not (tmp_path / "rows.jsonl").exists()
+
+
+def test_a_damaged_line_is_named(tmp_path):
+    path = sweep.pack(sweep.run(draw, GRID, tmp_path / "rows"), tmp_path / "rows.jsonl")
+    path.write_text(path.read_text().replace('"result"', '"resold"', 1))
+    with pytest.raises(ValueError, match=r"rows\.jsonl, line 1: corrupt or foreign"):
+        sweep.table(path)
+    with pytest.raises(FileNotFoundError, match="no folder or file"):
+        sweep.table(tmp_path / "nowhere")

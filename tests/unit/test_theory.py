@@ -64,6 +64,36 @@ def test_leapfrog_is_told_from_the_exact_step(seed):
     assert theory.curvature_ratio(V) == pytest.approx(0, abs=1e-7)
 
 
+@pytest.mark.parametrize(("law", "d"), [(schrodinger, 2), (density_form, 3)])
+@pytest.mark.parametrize("seed", range(3))
+def test_mass_and_energy_are_read_off_the_trace_in_any_basis(law, d, seed):
+    found = in_basis(lambda V: law(V - 0.3), 8, basis(d, seed)).dispersion(V)
+    assert (found.mass, found.energy) == pytest.approx((1, 0.3), abs=1e-6)
+    assert found.residual < 1e-6
+
+
+@given(mass=st.floats(0.2, 2), energy=st.floats(0, 1))
+def test_any_mass_and_energy_are_found(mass, energy):
+    found = in_basis(lambda V: schrodinger(mass * (V - energy)), 10, np.eye(2)).dispersion(V)
+    assert (found.mass, found.energy) == pytest.approx((mass, energy), abs=1e-3)
+
+
+def test_a_law_that_is_no_wave_leaves_a_residual():
+    bent = in_basis(lambda V: schrodinger(-((0.2 - V) ** 2) / 2), 8, np.eye(2)).dispersion(V)
+    assert bent.residual > 0.005
+    still = Theory(np.eye(2)[None], SHIFT, SCALE, A).dispersion(V)
+    assert still.mass == pytest.approx(0) and still.residual == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("d", "V", "names"),
+    [(1, V, "two latents or three"), (4, V, "two latents"), (2, [-1.0, -0.5], "V must hold"), (2, 1.0, "V")],
+)
+def test_dispersion_needs_a_wave_number_and_a_line(d, V, names):
+    with pytest.raises(ValueError, match=names):
+        Theory(np.eye(d)[None], SHIFT, SCALE, A).dispersion(V)
+
+
 def test_density_form_is_read_in_any_basis():
     theory = in_basis(density_form, 8, basis(3, 0))
     assert theory.trace(V) == pytest.approx(1 + 2 * np.cos(2 * KA), abs=1e-8)
