@@ -22,8 +22,7 @@ def main() -> None:
         configs, folder = trials.SWEEPS[name], ROOT / "_build" / "sweeps" / name
         size = FRESH * (options.workers or 1)
         for first in range(0, len(configs), size):
-            sweep.run(trials.investigate, configs[: first + size], folder, options.workers)
-        rows = sweep.table(folder)
+            rows = sweep.run(trials.investigate, configs[: first + size], folder, options.workers)
         failed = sum("error" in row for row in rows)
         hours = sum(row["seconds"] for row in rows) / 3600
         packed = sweep.pack(rows, ROOT / "book" / "sweeps" / f"{name}.jsonl")

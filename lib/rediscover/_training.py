@@ -10,6 +10,8 @@ import numpy as np
 
 from . import store
 
+WORTH_COMPILING = 200  # training steps; XLA takes seconds to compile one, which only a longer training wins back
+
 
 def fit_or_restore(model, config: dict, fit, folder=None):
     """Train `model` by ``fit()`` (a Keras History), or fill it with the weights of an earlier such training.

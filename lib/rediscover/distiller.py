@@ -16,7 +16,7 @@ import numpy as np
 from keras import ops
 
 from . import _check
-from ._training import fit_or_restore, progress_bar
+from ._training import WORTH_COMPILING, fit_or_restore, progress_bar
 from .dataset import Dataset
 from .layers import FreeCell, MemberWise, QuadraticForm, TaylorCell
 from .translator import Translator
@@ -506,9 +506,8 @@ def train(
     if np.ptp(windows.hidden) == 0:
         raise ValueError(f"hidden states of the windows must differ; got {windows.hidden.flat[0]} everywhere")
     decay = keras.optimizers.schedules.CosineDecay(schedule.rate, schedule.steps)
-    model.compile(
-        keras.optimizers.Adam(decay, clipvalue=schedule.clip), PopulationError(windows.variance), jit_compile=True
-    )
+    adam = keras.optimizers.Adam(decay, clipvalue=schedule.clip)
+    model.compile(adam, PopulationError(windows.variance), jit_compile=schedule.steps >= WORTH_COMPILING)
 
     def fit():
         model.adapt(windows)

@@ -189,7 +189,7 @@ class Theory:
         >>> leapfrog = Theory([[[1, 0.4], [0, 1]], [[0.32, 0], [0.8, 0]]], shift=0, scale=1, spacing=0.4)
         >>> found = leapfrog.dispersion(V)
         >>> round(found.mass, 2), round(found.energy, 2), round(found.residual, 3)
-        (1.04, -0.02, 0.001)
+        (1.04, -0.01, 0.001)
         """
         V, d = _check.array("V", V, 1), self.coefficients.shape[-1]
         if d not in (2, 3):

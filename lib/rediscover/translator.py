@@ -8,7 +8,7 @@ from keras import ops
 from sklearn.metrics import r2_score
 
 from . import _check
-from ._training import fit_or_restore, progress_bar
+from ._training import WORTH_COMPILING, fit_or_restore, progress_bar
 from .dataset import Dataset
 from .layers import TaylorCell
 
@@ -198,7 +198,7 @@ def train(
     steps = epochs * -(-len(data) // batch)
     schedule = keras.optimizers.schedules.CosineDecay(_check.positive("rate", rate), steps)
     # jit_compile: Keras would not by itself compile a GRU with XLA, and here that nearly halves the time of an epoch
-    model.compile(keras.optimizers.Adam(schedule, clipnorm=1.0), "mse", jit_compile=True)
+    model.compile(keras.optimizers.Adam(schedule, clipnorm=1.0), "mse", jit_compile=steps >= WORTH_COMPILING)
 
     def fit():
         keras.utils.set_random_seed(seed)  # the order of the data
