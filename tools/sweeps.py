@@ -1,32 +1,62 @@
 """Run the sweeps of chapter 07 and pack their rows into book/sweeps: the machinery behind `make sweeps`.
 
 Rows are kept below _build/sweeps as they arrive, so that an interrupted run goes on where it stopped. Several names
-run one after the other; nothing is packed before all trials of a sweep are there.
+run one after the other; nothing is packed before all trials of a sweep are there. The name `growth` times how cost
+grows with trials and workers: small trials, each time from nothing, on a machine that should have nothing else to do.
 """
 
 import argparse
+import json
+import os
+import tempfile
+import time
 from pathlib import Path
 
-from rediscover import sweep, trials
+from rediscover import store, sweep, trials
 
-FRESH = 6  # trials of a worker before it is replaced: compiled training steps stay in the memory of a process
 ROOT = Path(__file__).resolve().parents[1]
+FRESH = 6  # trials of a worker before it is replaced: compiled training steps stay in the memory of a process
+SMALL = {"law": trials.WAVE, "chains": [2000, 200], "epochs": 4, "scans": [["quadratic", "linear", [2]]], "steps": 400}
+
+
+def run(name: str, workers: int | None, home: Path = ROOT) -> Path:
+    configs, folder = trials.SWEEPS[name], home / "_build" / "sweeps" / name
+    size = FRESH * (workers or 1)
+    for last in range(size, len(configs) + size, size):
+        rows = sweep.run(trials.investigate, configs[:last], folder, workers)
+    failed, hours = sum("error" in row for row in rows), sum(row["seconds"] for row in rows) / 3600
+    print(f"{name}: {len(rows)} trials, {failed} failed, {hours:.2f} core-hours")
+    return sweep.pack(rows, home / "book" / "sweeps" / f"{name}.jsonl")
+
+
+def growth(counts: tuple[int, ...] = (2, 4, 8), workers: tuple[int, ...] = (1, 2), home: Path = ROOT) -> Path:
+    timed = []
+    for several in workers:
+        for n in counts:
+            with tempfile.TemporaryDirectory() as folder:
+                begin = time.perf_counter()
+                rows = sweep.run(trials.investigate, [SMALL | {"seed": seed} for seed in range(n)], folder, several)
+                seconds = time.perf_counter() - begin
+            busy = sum(row["seconds"] for row in rows)
+            timed.append({"workers": several, "trials": n, "seconds": round(seconds, 1), "in_trials": round(busy, 1)})
+            print(timed[-1], flush=True)
+    path = home / "book" / "sweeps" / "growth.json"
+    about = {"trial": SMALL, "cores": os.cpu_count(), "versions": store.library_versions(), "timed": timed}
+    with store.atomic_write(path) as file:
+        file.write(f"{json.dumps(about, indent=1)}\n".encode())
+    return path
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("names", nargs="*", default=list(trials.SWEEPS), help="which sweeps; all if none is named")
+    known = [*trials.SWEEPS, "growth"]
+    parser.add_argument("names", nargs="*", help=f"which ones of {', '.join(known)}; all if none is named")
     parser.add_argument("--workers", type=int, default=None, help="processes; without, one after the other in this one")
     options = parser.parse_args()
-    for name in options.names:
-        configs, folder = trials.SWEEPS[name], ROOT / "_build" / "sweeps" / name
-        size = FRESH * (options.workers or 1)
-        for first in range(0, len(configs), size):
-            rows = sweep.run(trials.investigate, configs[: first + size], folder, options.workers)
-        failed = sum("error" in row for row in rows)
-        hours = sum(row["seconds"] for row in rows) / 3600
-        packed = sweep.pack(rows, ROOT / "book" / "sweeps" / f"{name}.jsonl")
-        print(f"{name}: {len(rows)} trials, {failed} failed, {hours:.2f} core-hours, in {packed.relative_to(ROOT)}")
+    if unknown := set(options.names) - set(known):
+        parser.error(f"there is no sweep {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    for name in options.names or known:
+        print(f"packed in {growth() if name == 'growth' else run(name, options.workers)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -241,8 +242,16 @@ def simulate(
     return Dataset(V, run(V, spacing, energy, (1.0, 1j * j)).density, spacing, energy, origin, initial)
 
 
-def origin_of(V: np.ndarray, seed: int | np.random.Generator, spacing: float, low, high, correlation) -> dict:
-    """Origin of random potentials as far as their arguments tell it: nothing if they were drawn from a generator."""
+def origin_of(
+    V: np.ndarray, seed: int | np.random.Generator, spacing: float, low: float, high: float, correlation: float
+) -> dict[str, Any]:
+    """Origin of random potentials as far as their arguments tell it: nothing if they were drawn from a generator.
+
+    Examples
+    --------
+    >>> origin_of(np.zeros((3, 40)), seed=0, spacing=0.4, low=-1, high=-0.3, correlation=1)["n"]
+    3
+    """
     if isinstance(seed, np.random.Generator):
         return {}
     ensemble = {"low": float(low), "high": float(high), "correlation": float(correlation), "seed": int(seed)}

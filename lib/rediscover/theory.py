@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.polynomial import Polynomial
 
-from . import _check
+from . import _check, simulator
 from .dataset import Dataset
 from .distiller import Distiller
 from .translator import Translator
@@ -173,6 +173,11 @@ class Theory:
         latents and with three the trace alone gives k, in any basis. A law that is not Schrödinger's has another
         dispersion relation, so no mass fits, or not the mass 1. The energy of the theory is not used.
 
+        One potential at a time says nothing about how the eigenvectors turn from one to the next: a rotation by ka in
+        a fixed plane, a wave that is never scattered, has the same traces. So pairs are compared too, by the traces of
+        ``T(V) T(V')⁻¹``: 2 cos ka cos k'a + (k/k' + k'/k) sin ka sin k'a for a wave (and t² − 1 for a density),
+        2 cos (k − k')a for the rotation.
+
         Parameters
         ----------
         V : array_like
@@ -188,8 +193,8 @@ class Theory:
         >>> V = np.linspace(-1, -0.3, 5)
         >>> leapfrog = Theory([[[1, 0.4], [0, 1]], [[0.32, 0], [0.8, 0]]], shift=0, scale=1, spacing=0.4)
         >>> found = leapfrog.dispersion(V)
-        >>> round(found.mass, 2), round(found.energy, 2), round(found.residual, 3)
-        (1.04, -0.01, 0.001)
+        >>> [round(float(x), 3) for x in (found.mass, found.energy, found.residual, found.scattering)]
+        [1.036, -0.01, 0.001, 0.004]
         """
         V, d = _check.array("V", V, 1), self.coefficients.shape[-1]
         if d not in (2, 3):
@@ -202,7 +207,11 @@ class Theory:
         slope, level = np.polyfit(V, k2, 1)
         fitted = d - 2 + 2 * np.cos(turn * self.spacing * np.emath.sqrt(level + slope * V)).real
         residual = np.abs(self.trace(V) - fitted).max()
-        return Dispersion(float(-slope / 2), float(-level / slope) if slope else np.inf, float(residual))
+        law, wave = self.transfer_matrix(V), simulator.transfer_matrix(-(level + slope * V) / 2, self.spacing)
+        pairs, exact = (np.einsum("iab,jba->ij", T, np.linalg.pinv(T)) for T in (law, wave))
+        off = np.abs(pairs - (exact if d == 2 else exact**2 - 1)).max()
+        energy = float(-level / slope) if slope else np.inf
+        return Dispersion(float(-slope / 2), energy, float(residual), float(off))
 
     def invariant_form(self, V: np.ndarray) -> InvariantForm:
         """Symmetric form B for which gᵀBg is best conserved: ``T(V).T @ B @ T(V) = B`` at all `V`, by least squares.
@@ -258,16 +267,19 @@ class Dispersion:
         m, which is 1 in the units of this book, and E.
     residual : float
         Largest difference between the trace of the law and the trace of that wave.
+    scattering : float
+        The same for the traces of T(V) T(V')⁻¹, all pairs of potentials.
 
     Examples
     --------
-    >>> Dispersion(mass=1.0, energy=0.2, residual=1e-4).mass
+    >>> Dispersion(mass=1.0, energy=0.2, residual=1e-4, scattering=2e-4).mass
     1.0
     """
 
     mass: float
     energy: float
     residual: float
+    scattering: float
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from .distiller import Schedule, Windows
 from .theory import Theory
 from .translator import Translator
 
-__all__ = ["BOUNDS", "CARDS", "DEFAULTS", "SWEEPS", "deal", "expected", "investigate", "judge"]
+__all__ = ["BOUNDS", "CARDS", "DEFAULTS", "SWEEPS", "baseline", "deal", "expected", "investigate", "judge"]
+__all__ += ["laws_of", "verdict"]
 
 CONTROLS = (None, "untrained", "shuffled")
 CAMERAS: dict[str, Callable[[np.ndarray, float, np.random.Generator], np.ndarray]] = {
@@ -65,7 +66,7 @@ SWEEPS: dict[str, list[dict[str, Any]]] = {
     "populations": [{"law": WAVE, "seed": 100 * seed, "scans": DEEP} for seed in range(4)],
     "networks": [{"law": WAVE, "scans": DEEP, **change} for change in NETWORKS],
 }
-BOUNDS = {"r2": 0.95, "det": 0.02, "mass": 0.05, "residual": 0.005, "worse": 3.0, "loss": 0.02}
+BOUNDS = {"r2": 0.95, "det": 0.02, "mass": 0.05, "residual": 0.005, "worse": 3.0, "loss": 0.02, "scattering": 0.01}
 
 
 def deal(card: int, cards: Mapping[str, int] | None = None, seed: int = 0) -> laws.Law:
@@ -112,9 +113,9 @@ def investigate(config: Mapping[str, Any]) -> dict[str, Any]:
     -------
     dict
         ``"r2"`` of the translator on held-out chains as measured, ``"r2_true"`` on the densities before the camera,
-        ``"losses"`` by scan and latent dimension (of every member, on held-out chains), ``"coefficients"`` of the best
-        member at two latents and at three, ``"hankel"`` rank and ``"singular"`` values of the spectral baseline with
-        the same camera, its ``"spectral_trace"`` at `"V"`, and the ``"verdict"``.
+        ``"losses"`` by scan and latent dimension (of every member, on held-out chains), Taylor ``"coefficients"`` of
+        the best member likewise, ``"shift"`` and ``"scale"`` of the potential, the range ``"V"`` of potentials, what
+        `baseline` finds, and the ``"verdict"``.
 
     Raises
     ------
@@ -127,13 +128,7 @@ def investigate(config: Mapping[str, Any]) -> dict[str, Any]:
     >>> investigate({"law": {"name": "boltzmann"}, **tiny})["verdict"]
     {'law': 'no law', 'variables': None}
     """
-    if unknown := set(config) - set(DEFAULTS):
-        raise ValueError(f"config has unknown entries {sorted(unknown)}; known are {list(DEFAULTS)}")
-    c = DEFAULTS | dict(config)
-    if (c["law"] is None) == (c["draw"] is None):
-        raise ValueError("config must name a law or a draw, and not both")
-    _refuse_early(c)
-    law = deal(c["draw"]) if c["law"] is None else _law(c["law"])
+    c, law = _complete(config)
     rng = np.random.default_rng([c["seed"], 2])
     data = laws.simulate(law, sum(c["chains"]), sites=c["sites"], seed=np.random.default_rng([c["seed"], 1]))
     photograph = _camera(c["camera"])
@@ -141,19 +136,42 @@ def investigate(config: Mapping[str, Any]) -> dict[str, Any]:
     seen = Dataset(data.potential, photograph(data.density, rng), data.spacing)
     train, test = seen.split(*c["chains"])
     V = np.linspace(train.potential.min(), train.potential.max(), 29)
-    baseline = _baseline(lambda V: photograph(law.measure(V, data.spacing), rng), V, c)
+    spectral = _baseline(lambda V: photograph(law.measure(V, data.spacing), rng), V, c)
     forget()
     with tempfile.TemporaryDirectory() as folder:
         gru = _translator(train, c, folder)
         losses, coefficients = _scans(gru, train, test, c, folder)
-    theories = {
-        scan: {d: Theory(U, gru.shift, gru.scale, seen.spacing) for d, U in by_dim.items()}
-        for scan, by_dim in coefficients.items()
-    }
     r2, truth = gru.score(test.potential, test.density), data.density[c["chains"][0] :]
     result = {"r2": r2, "r2_true": gru.score(test.potential, truth), "shift": gru.shift, "scale": gru.scale}
-    result |= {"V": [V[0], V[-1]], "losses": losses, "coefficients": coefficients, **baseline}
-    return result | ({"verdict": judge(r2, losses, theories, V)} if {"linear", "quadratic"} <= set(losses) else {})
+    result |= {"V": [V[0], V[-1]], "losses": losses, "coefficients": coefficients, **spectral}
+    return result | ({"verdict": verdict(result)} if {"linear", "quadratic"} <= set(losses) else {})
+
+
+def laws_of(result: Mapping[str, Any], spacing: float = 0.4) -> dict[str, dict[int, Theory]]:
+    """Rebuild the laws of the best members from a result: by scan, then by latent dimension.
+
+    Examples
+    --------
+    >>> result = {"coefficients": {"linear": {"1": [[[1.0]]]}}, "shift": -0.65, "scale": 0.2}
+    >>> laws_of(result)["linear"][1].trace(-0.5).item()
+    1.0
+    """
+    return {
+        scan: {int(d): Theory(U, result["shift"], result["scale"], spacing) for d, U in by_dim.items()}
+        for scan, by_dim in result["coefficients"].items()
+    }
+
+
+def verdict(result: Mapping[str, Any], r2: float | None = None) -> dict[str, Any]:
+    """Apply `judge` to the numbers of a result; with `r2` as if the translator had that score.
+
+    Examples
+    --------
+    >>> verdict({"r2": 0.3, "shift": 0.0, "scale": 1.0, "coefficients": {}, "losses": {}, "V": [-1, -0.3]})
+    {'law': 'no law', 'variables': None}
+    """
+    V = np.linspace(*result["V"], 29)
+    return judge(result["r2"] if r2 is None else r2, result["losses"], laws_of(result), V)
 
 
 def judge(
@@ -169,10 +187,10 @@ def judge(
     * *no law*: the translator's R² is below 0.95. Nothing was learned that could be read.
     * *wave function*: that number is 3; the elbow of the quadratic readout is 2; those two leave at most 2 % of the
       density unexplained, and at most 3 times what the three do; the law of the best two turns by k with
-      k² = 2m(E − V), a mass within 5 % of 1 and any E, its trace nowhere off by more than 0.005; its determinant is 1
-      to 0.02.
+      k² = 2m(E − V), a mass within 5 % of 1 and any E, its trace nowhere off by more than 0.005; pairs of potentials
+      scatter as they should, to 0.01 (see `Theory.dispersion`); its determinant is 1 to 0.02.
     * *wave with current*: the number is 3, it is no wave function, and the best three pass the same tests, their law
-      at its double angle, where a trace is four times as sensitive: 0.02.
+      at its double angle, where traces are four times as sensitive: 0.02 and 0.04.
     * *another law*: everything else.
 
     Parameters
@@ -196,19 +214,20 @@ def judge(
     best = {scan: {int(d): min(members) for d, members in by_dim.items()} for scan, by_dim in losses.items()}
     variables = evidence.elbow({0: 1.0} | best["linear"])
 
-    def schroedinger(scan: str, latents: int, residual: float) -> bool:
+    def schroedinger(scan: str, latents: int, times: float) -> bool:
         law = theories[scan][latents]
         found, off = law.dispersion(V), np.abs(law.determinant(V) - 1).max()
-        wave = abs(found.mass - 1) <= BOUNDS["mass"] and off <= BOUNDS["det"] and found.residual <= residual
-        return bool(wave and best[scan][latents] <= BOUNDS["loss"])
+        wave = abs(found.mass - 1) <= BOUNDS["mass"] and found.residual <= times * BOUNDS["residual"]
+        scattered = found.scattering <= times * BOUNDS["scattering"] and off <= BOUNDS["det"]
+        return bool(wave and scattered and best[scan][latents] <= BOUNDS["loss"])
 
     verdict = "another law"
     if variables == 3:
         two = evidence.elbow(best["quadratic"]) == 2
         two = two and best["quadratic"][2] <= BOUNDS["worse"] * best["linear"][3]
-        if two and schroedinger("quadratic", 2, BOUNDS["residual"]):
+        if two and schroedinger("quadratic", 2, 1):
             verdict = "wave function"
-        elif schroedinger("linear", 3, 4 * BOUNDS["residual"]):
+        elif schroedinger("linear", 3, 4):
             verdict = "wave with current"
     return {"law": verdict, "variables": variables}
 
@@ -229,14 +248,52 @@ def expected(law: laws.Law) -> dict[str, Any]:
     return {"law": names.get(law.name, "another law"), "variables": variables}
 
 
+def baseline(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask the same law without any network: the spectral part of `investigate`, which takes a second.
+
+    Every past meets every future, twice, so that the noise is seen; then once more with a site of potential V between
+    them, for every V. All of it through the camera.
+
+    Parameters
+    ----------
+    config : mapping
+        As for `investigate`.
+
+    Returns
+    -------
+    dict
+        ``"hankel"`` rank, above the noise, of pasts and futures of 12 sites; the first ``"singular"`` values; and
+        ``"spectral_trace"`` of the law of three variables at 29 potentials, None if there are fewer than three.
+
+    Examples
+    --------
+    >>> found = baseline({"law": {"name": "standing_wave"}})
+    >>> found["hankel"], len(found["spectral_trace"])
+    (3, 29)
+    """
+    c, law = _complete(config)
+    rng, photograph = np.random.default_rng([c["seed"], 2]), _camera(c["camera"])
+    return _baseline(lambda V: photograph(law.measure(V, 0.4), rng), np.linspace(-1, -0.3, 29), c)
+
+
+def _complete(config: Mapping[str, Any]) -> tuple[dict[str, Any], laws.Law]:
+    if unknown := set(config) - set(DEFAULTS):
+        raise ValueError(f"config has unknown entries {sorted(unknown)}; known are {list(DEFAULTS)}")
+    c = DEFAULTS | dict(config)
+    if (c["law"] is None) == (c["draw"] is None):
+        raise ValueError("config must name a law or a draw, and not both")
+    _refuse_early(c)
+    return c, deal(c["draw"]) if c["law"] is None else _law(c["law"])
+
+
 def _refuse_early(c: Mapping[str, Any]) -> None:
     """Try on nothing what would otherwise be refused after minutes."""
     _check.choice("control", c["control"], CONTROLS)
     Translator(c["cell"], c["units"], seed=c["seed"])
     nothing = np.zeros((1, _check.integer("sites", c["sites"])))
     Windows(nothing[..., None], nothing, nothing, length=c["length"], known=c["known"])
-    for name in ("epochs", "members", "steps", "mlp_steps", "pasts"):
-        _check.integer(name, c[name])
+    for name, least in {"epochs": 1, "members": 1, "steps": 1, "mlp_steps": 1, "pasts": 4}.items():
+        _check.integer(name, c[name], least)
     for readout, update, dims in c["scans"]:
         _check.choice("readout", readout, distiller.READOUTS)
         _check.choice("update", update, distiller.UPDATES)
@@ -266,8 +323,8 @@ def _baseline(measure: Callable[[np.ndarray], np.ndarray], V: np.ndarray, c: Map
     random = potentials.random(pasts + max(pasts // 4, 1), sites, seed=np.random.default_rng([c["seed"], 3]))
     block, again = (evidence.hankel(measure, random[:pasts], random[pasts:]) for _ in range(2))
     found = evidence.hankel_rank(block, float(np.std(block - again) / np.sqrt(2)))
-    trace = None
-    if found.rank >= 3:
+    trace, rounding = None, max(block.shape) * np.finfo(float).eps * found.singular_values[0]
+    if found.singular_values[2] > rounding:  # three variables, or noise in their place
         trace = np.trace(evidence.spectral_law(measure, random[:pasts], random[pasts:], V, 3), axis1=1, axis2=2)
     return {"hankel": found.rank, "singular": found.singular_values[:12], "spectral_trace": trace}
 

@@ -69,7 +69,7 @@ def test_leapfrog_is_told_from_the_exact_step(seed):
 def test_mass_and_energy_are_read_off_the_trace_in_any_basis(law, d, seed):
     found = in_basis(lambda V: law(V - 0.3), 8, basis(d, seed)).dispersion(V)
     assert (found.mass, found.energy) == pytest.approx((1, 0.3), abs=1e-6)
-    assert found.residual < 1e-6
+    assert found.residual < 1e-6 and found.scattering < 1e-6
 
 
 @given(mass=st.floats(0.2, 2), energy=st.floats(0, 1))
@@ -81,6 +81,21 @@ def test_any_mass_and_energy_are_found(mass, energy):
 def test_a_law_that_is_no_wave_leaves_a_residual():
     bent = in_basis(lambda V: schrodinger(-((0.2 - V) ** 2) / 2), 8, np.eye(2)).dispersion(V)
     assert bent.residual > 0.005
+
+
+@pytest.mark.parametrize("d", [2, 3])
+def test_a_wave_that_is_never_scattered_has_the_right_traces_and_is_told_by_pairs(d):
+    cos, sin, v = np.cos((d - 1) * KA), np.sin((d - 1) * KA), (V - SHIFT) / SCALE
+    rotation = np.tile(np.eye(d), (len(V), 1, 1))
+    rotation[:, 0, 0] = rotation[:, 1, 1] = cos
+    rotation[:, 0, 1], rotation[:, 1, 0] = sin, -sin
+    fitted = np.polynomial.polynomial.polyfit(v, rotation.reshape(len(v), -1), 4)
+    found = Theory(fitted.reshape(5, d, d), SHIFT, SCALE, A).dispersion(V)
+    assert (found.mass, found.energy, found.residual) == pytest.approx((1, 0, 0), abs=2e-3)
+    assert found.scattering > 0.05
+
+
+def test_what_does_not_turn_has_no_mass():
     still = Theory(np.eye(2)[None], SHIFT, SCALE, A).dispersion(V)
     assert still.mass == pytest.approx(0) and still.residual == pytest.approx(0, abs=1e-12)
 

@@ -69,6 +69,8 @@ LOSSES = {
     "linear": {"1": [0.8], "2": [0.7], "3": [1e-3], "4": [9e-4]},
 }
 SCHROEDINGER = simulator.transfer_matrix(V, 0.4, 0.3)
+KA = 0.4 * np.sqrt(2 * (0.3 - V))
+ROTOR = np.moveaxis(np.array([[np.cos(KA), np.sin(KA)], [-np.sin(KA), np.cos(KA)]]), -1, 0)
 
 
 def changed(scan, **losses):
@@ -86,6 +88,7 @@ def changed(scan, **losses):
         (0.99, changed("linear", d4=1e-5), SCHROEDINGER, ("another law", None)),  # no elbow at three
         (0.99, changed("linear", d2=1e-3), SCHROEDINGER, ("another law", 2)),
         (0.99, changed("linear", d1=1e-3, d2=1e-3), SCHROEDINGER, ("another law", 1)),
+        (0.99, LOSSES, ROTOR, ("another law", 3)),  # every single trace is right, but nothing is ever scattered
         (0.99, LOSSES, 1.03 * SCHROEDINGER, ("another law", 3)),  # the determinant is not 1
         (0.99, LOSSES, simulator.transfer_matrix(1.12 * V, 0.4, 0.3), ("another law", 3)),  # the mass is not 1
         (
@@ -118,6 +121,26 @@ def test_investigation_is_a_pure_function(row):
     assert json.loads(store.to_json(trials.investigate(TINY | {"draw": 5, "seed": 3}), "row")) == json.loads(
         store.to_json(row, "row")
     )
+
+
+def test_verdict_can_be_reached_again_from_what_is_stored(row):
+    stored = json.loads(store.to_json(row, "row"))
+    assert trials.verdict(stored) == stored["verdict"] == {"law": "no law", "variables": None}
+    assert trials.verdict(stored, r2=1.0)["law"] != "no law"
+    assert set(trials.laws_of(stored)) == {"quadratic", "linear"} and list(trials.laws_of(stored)["linear"]) == [
+        1,
+        2,
+        3,
+        4,
+    ]
+
+
+def test_baseline_alone_is_that_of_the_investigation_with_another_noise():
+    config = TINY | {"law": {"name": "leaky_integrator"}}
+    found = trials.baseline(config)
+    assert found["hankel"] == 2 and found["spectral_trace"] is None
+    noisy = trials.baseline(config | {"camera": {"additive": 0.1}})
+    assert noisy["hankel"] <= 2 and len(noisy["spectral_trace"]) == 29  # noise in the place of a third variable
 
 
 def test_a_drawn_law_is_not_named_in_the_result(row):
@@ -178,6 +201,7 @@ def test_untrained_translator_is_left_as_it_is(monkeypatch):
         ({"scans": [["linear", "linear", [0]]]}, ValueError, "latent dimension"),
         ({"cell": "rnn"}, ValueError, "cell"),
         ({"length": 12}, ValueError, "length"),
+        ({"pasts": 3}, ValueError, "pasts"),
     ],
 )
 def test_bad_configurations_are_refused_before_any_training(change, error, names, monkeypatch):
