@@ -56,7 +56,7 @@ CARDS = {name: 12 if name == "standing_wave" else 5 for name in laws.PANEL}
 WAVE = {"name": "standing_wave"}
 LEVELS = {"atoms": [10, 1e2, 1e3, 1e4, 1e5, 1e6], "additive": [3.0, 1.0, 0.3, 0.1, 0.03], "blur": [1.0, 0.5]}
 DEEP, SHORT = ([[readout, "linear", list(range(1, top))] for readout in ("mlp", "quadratic")] for top in (5, 4))
-NETWORKS = [{"units": n} for n in (16, 32, 128)] + [{"cell": c} for c in ("lstm", "taylor")]
+NETWORKS = [{"units": n} for n in (16, 32, 128)] + [{"cell": "lstm"}, {"cell": "taylor", "units": 4}]
 NETWORKS += [{"known": n, "scans": SHORT[:1]} for n in (0, 1, 4)]  # a density is read without known potentials
 SWEEPS: dict[str, list[dict[str, Any]]] = {
     "panel": [{"draw": card, "seed": card} for card in range(sum(CARDS.values()))],
