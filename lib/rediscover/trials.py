@@ -19,8 +19,19 @@ from .distiller import Schedule, Windows
 from .theory import Theory
 from .translator import Translator
 
-__all__ = ["BOUNDS", "CARDS", "DEFAULTS", "SWEEPS", "baseline", "deal", "expected", "investigate", "judge"]
-__all__ += ["laws_of", "verdict"]
+__all__ = [
+    "BOUNDS",
+    "CARDS",
+    "DEFAULTS",
+    "SWEEPS",
+    "baseline",
+    "deal",
+    "expected",
+    "investigate",
+    "judge",
+    "laws_of",
+    "verdict",
+]
 
 CONTROLS = (None, "untrained", "shuffled")
 CAMERAS: dict[str, Callable[[np.ndarray, float, np.random.Generator], np.ndarray]] = {
@@ -221,15 +232,15 @@ def judge(
         scattered = found.scattering <= times * BOUNDS["scattering"] and off <= BOUNDS["det"]
         return bool(wave and scattered and best[scan][latents] <= BOUNDS["loss"])
 
-    verdict = "another law"
+    kind = "another law"
     if variables == 3:
         two = evidence.elbow(best["quadratic"]) == 2
         two = two and best["quadratic"][2] <= BOUNDS["worse"] * best["linear"][3]
         if two and schroedinger("quadratic", 2, 1):
-            verdict = "wave function"
+            kind = "wave function"
         elif schroedinger("linear", 3, 4):
-            verdict = "wave with current"
-    return {"law": verdict, "variables": variables}
+            kind = "wave with current"
+    return {"law": kind, "variables": variables}
 
 
 def expected(law: laws.Law) -> dict[str, Any]:
