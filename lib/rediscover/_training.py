@@ -20,6 +20,8 @@ def fit_or_restore(model, config: dict, fit, folder=None):
     """
 
     def train():
+        # Made here and not inside the first step, the optimizer's variables do not have every step traced twice.
+        model.optimizer.build(model.trainable_variables)
         loss = np.array(fit().history["loss"])
         return {f"weight {i:02d}": w for i, w in enumerate(model.get_weights())} | {"loss": loss}
 
