@@ -30,6 +30,7 @@ __all__ = [
     "investigate",
     "judge",
     "laws_of",
+    "margins",
     "verdict",
 ]
 
@@ -173,7 +174,7 @@ def laws_of(result: Mapping[str, Any], spacing: float = 0.4) -> dict[str, dict[i
     }
 
 
-def verdict(result: Mapping[str, Any], r2: float | None = None) -> dict[str, Any]:
+def verdict(result: Mapping[str, Any], r2: float | None = None, slack: float = 1.0) -> dict[str, Any]:
     """Apply `judge` to the numbers of a result; with `r2` as if the translator had that score.
 
     Examples
@@ -182,7 +183,38 @@ def verdict(result: Mapping[str, Any], r2: float | None = None) -> dict[str, Any
     {'law': 'no law', 'variables': None}
     """
     V = np.linspace(*result["V"], 29)
-    return judge(result["r2"] if r2 is None else r2, result["losses"], laws_of(result), V)
+    return judge(result["r2"] if r2 is None else r2, result["losses"], laws_of(result), V, slack)
+
+
+def margins(law: Theory, loss: float, V: np.ndarray) -> dict[str, float]:
+    """How much of each of its bounds a law uses up, as a wave of Schrödinger's: it passes with at most 1 everywhere.
+
+    A law of three variables is read at its double angle, where traces are up to four times as sensitive.
+
+    Parameters
+    ----------
+    law : Theory
+        Of two variables, or of three.
+    loss : float
+        What it leaves unexplained, as a share of the variance.
+    V : array_like
+        Potentials at which it is judged.
+
+    Examples
+    --------
+    >>> ka = 0.4 * np.sqrt(-2 * np.linspace(-1, -0.3, 29))
+    >>> U = np.zeros((3, 2, 2))
+    >>> U[:, 0, 0], U[0, 0, 1], U[0, 1, 0] = [1.0, 0.16, 0.0], -1.0, 1.0  # tr T = 1 + 0.16 V, det T = 1
+    >>> found = margins(Theory(U, 0.0, 1.0, spacing=0.4), 0.001, np.linspace(-1, -0.3, 29))
+    >>> found["det"], found["mass"] > 1
+    (0.0, True)
+    """
+    times = 1 if law.coefficients.shape[-1] == 2 else 4
+    found = law.dispersion(V)
+    used = {"mass": abs(found.mass - 1) / BOUNDS["mass"], "residual": found.residual / (times * BOUNDS["residual"])}
+    used["scattering"] = found.scattering / (times * BOUNDS["scattering"])
+    used["det"] = np.abs(law.determinant(V) - 1).max() / BOUNDS["det"]
+    return {name: float(x) for name, x in (used | {"loss": loss / BOUNDS["loss"]}).items()}
 
 
 def judge(
@@ -190,10 +222,12 @@ def judge(
     losses: Mapping[str, Mapping[str, list[float]]],
     theories: Mapping[str, Mapping[int, Theory]],
     V: np.ndarray,
+    slack: float = 1.0,
 ) -> dict[str, Any]:
     """Decide, by a rule that was fixed before the runs, how many variables a law has and whether it is Schrödinger's.
 
-    The number of variables is the elbow of the linear readout (the loss of no variable at all is 1). Then:
+    The number of variables is the elbow of the linear readout: where the loss falls most, if it is by a factor of 10 at
+    least and by 2 at most after that (the loss of no variable at all is 1). Then:
 
     * *no law*: the translator's R² is below 0.95. Nothing was learned that could be read.
     * *wave function*: that number is 3; the elbow of the quadratic readout is 2; those two leave at most 2 % of the
@@ -201,7 +235,7 @@ def judge(
       k² = 2m(E − V), a mass within 5 % of 1 and any E, its trace nowhere off by more than 0.005; pairs of potentials
       scatter as they should, to 0.01 (see `Theory.dispersion`); its determinant is 1 to 0.02.
     * *wave with current*: the number is 3, it is no wave function, and the best three pass the same tests, their law
-      at its double angle, where traces are four times as sensitive: 0.02 and 0.04.
+      at its double angle, where traces are up to four times as sensitive: 0.02 and 0.04.
     * *another law*: everything else.
 
     Parameters
@@ -214,6 +248,8 @@ def judge(
         By scan, then by latent dimension: the law of the best member, by loss.
     V : array_like
         Potentials at which laws are judged.
+    slack : float
+        What all bounds but that on R² are multiplied by: how near a call was.
 
     Examples
     --------
@@ -225,20 +261,17 @@ def judge(
     best = {scan: {int(d): min(members) for d, members in by_dim.items()} for scan, by_dim in losses.items()}
     variables = evidence.elbow({0: 1.0} | best["linear"])
 
-    def schroedinger(scan: str, latents: int, times: float) -> bool:
-        law = theories[scan][latents]
-        found, off = law.dispersion(V), np.abs(law.determinant(V) - 1).max()
-        wave = abs(found.mass - 1) <= BOUNDS["mass"] and found.residual <= times * BOUNDS["residual"]
-        scattered = found.scattering <= times * BOUNDS["scattering"] and off <= BOUNDS["det"]
-        return bool(wave and scattered and best[scan][latents] <= BOUNDS["loss"])
+    def schroedinger(scan: str, latents: int) -> bool:
+        used = margins(theories[scan][latents], best[scan][latents], V)
+        return all(x <= slack for x in used.values())  # what is not a number does not pass
 
     kind = "another law"
     if variables == 3:
         two = evidence.elbow(best["quadratic"]) == 2
-        two = two and best["quadratic"][2] <= BOUNDS["worse"] * best["linear"][3]
-        if two and schroedinger("quadratic", 2, 1):
+        two = two and best["quadratic"][2] <= slack * BOUNDS["worse"] * best["linear"][3]
+        if two and schroedinger("quadratic", 2):
             kind = "wave function"
-        elif schroedinger("linear", 3, 4):
+        elif schroedinger("linear", 3):
             kind = "wave with current"
     return {"law": kind, "variables": variables}
 

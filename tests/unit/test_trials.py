@@ -103,6 +103,26 @@ def test_verdicts_on_cases_that_are_known(r2, losses, T, verdict):
     assert tuple(trials.judge(r2, losses, of(T), V).values()) == verdict
 
 
+def test_margins_say_how_much_of_a_bound_is_used_up():
+    T = of(SCHROEDINGER)
+    for scan, latents in (("quadratic", 2), ("linear", 3)):
+        used = trials.margins(T[scan][latents], 0.01, V)
+        assert used.pop("loss") == pytest.approx(0.5)
+        assert max(used.values()) < 0.1
+    heavier = trials.margins(of(np.linalg.matrix_power(SCHROEDINGER, 2))["quadratic"][2], 0.01, V)
+    assert heavier["mass"] > 10
+
+
+def test_slack_moves_all_bounds_but_that_on_the_score():
+    losses = {
+        "quadratic": {"1": [0.7], "2": [0.03], "3": [0.02]},
+        "linear": {"1": [0.8], "2": [0.7], "3": [0.03], "4": [0.03]},
+    }
+    said = [trials.judge(0.99, losses, of(SCHROEDINGER), V, slack)["law"] for slack in (1, 2, 0.01)]
+    assert said == ["another law", "wave function", "another law"]
+    assert trials.judge(0.94, losses, of(SCHROEDINGER), V, slack=100)["law"] == "no law"
+
+
 def test_a_perfect_law_that_leaves_much_unexplained_is_no_wave():
     losses = {scan: {d: [20.1 * x for x in of_d] for d, of_d in by.items()} for scan, by in LOSSES.items()}
     losses["quadratic"]["1"], losses["linear"]["2"] = [0.9], [0.9]
