@@ -1,6 +1,7 @@
 PYTHON ?= python3
 TIER ?= standard
 JOBS ?= 2
+GH ?= gh
 
 ifeq ($(filter $(TIER),smoke standard),)
 $(error TIER is '$(TIER)'; expected smoke or standard)
@@ -21,9 +22,9 @@ export MALLOC_MMAP_THRESHOLD_ := 4294967296
 export MALLOC_TRIM_THRESHOLD_ := 4294967296
 export REDISCOVER_QUIET := 1  # no progress bars inside notebooks that are kept
 
-.PHONY: help install book chapters sweeps claims site test validate bench clean
+.PHONY: help install latest book chapters sweeps claims site stamp test test-site test-colab validate bench alarm clean
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
 
 install: .venv/installed  ## create .venv from requirements.txt (the other targets do it when needed)
 .venv/installed: requirements.txt
@@ -31,6 +32,9 @@ install: .venv/installed  ## create .venv from requirements.txt (the other targe
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --disable-pip-version-check -r requirements.txt
 	@touch $@
+
+latest: install  ## over the pins, the newest versions that pyproject.toml allows
+	$(BIN)/pip install --disable-pip-version-check --upgrade $$($(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*p["dependencies"], *p["optional-dependencies"]["scale"])')
 
 book: install  ## run every chapter, build the site [TIER=smoke: tiny sizes] [RETRAIN=1: no shipped artefacts]
 	$(RUNNER) run --tier $(TIER) $(RETRAINING)
@@ -49,18 +53,32 @@ claims: install  ## judge the claims of book/claims.yml by book/results and writ
 site: install  ## build the site from the committed chapters, without running them
 	$(RUNNER) site
 
+stamp: install  ## write the public address of the book everywhere [REPOSITORY=https://github.com/owner/name]
+	$(BIN)/python tools/stamp.py "$(REPOSITORY)"
+
 test: install  ## lint, unit and physics tests, every chapter at smoke size, strict build of the committed site
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	rm -rf _build/smoke
-	REDISCOVER_TIER=smoke REDISCOVER_RETRAIN=1 $(BIN)/pytest -n $(JOBS) --dist loadscope --nbval-lax $(NBVAL) book lib tests
+	REDISCOVER_TIER=smoke REDISCOVER_RETRAIN=1 $(BIN)/pytest -n $(JOBS) --dist loadscope --nbval-lax $(NBVAL) --ignore=tests/browser book lib tests
 	$(BIN)/python tools/claims.py --results _build/smoke/results >/dev/null  # an untrained network may leave no answer
+
+test-site: install  ## the built site in a real browser; installs Debian's Chromium where it is absent and can be
+	@command -v chromium chromium-browser google-chrome >/dev/null || { apt-get update && apt-get install -y --no-install-recommends chromium; } >/dev/null 2>&1 || echo "no Chromium: it is not here and cannot be installed"
+	$(BIN)/pytest tests/browser
+
+test-colab: install  ## every chapter as on Colab: its versions, an empty folder, a clone [PYTHON=python3.13]
+	$(BIN)/python tools/colab.py --python $(PYTHON)
 
 validate: install  ## every chapter at standard size: outputs must equal the committed ones
 	REDISCOVER_TIER=standard $(BIN)/pytest --nbval $(NBVAL) book
 
 bench: install  ## time the simulator and the training beside SciPy and Keras
 	@for file in benchmarks/bench_*.py; do PYTHONPATH=lib $(BIN)/python $$file || exit 1; done
+
+alarm:  ## open one issue about a failed run, unless it is open already [RUN=address of the run] [GH=gh]
+	@$(GH) issue list --state open --search "The weekly run from nothing fails in:title" | grep -q . || \
+	$(GH) issue create --title "The weekly run from nothing fails" --body "See $(RUN)"
 
 clean:  ## delete everything that a run wrote (not .venv)
 	rm -rf _build

@@ -31,6 +31,7 @@ import nbformat
 import papermill
 
 import claims
+import pages
 
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "book"
@@ -185,10 +186,17 @@ def site(tier: str | None, into: Path) -> Path:
             if (BUILD / tier / part).exists():
                 shutil.copytree(BUILD / tier / part, source / "book" / target, dirs_exist_ok=True)
     (source / "book" / "claims.md").write_text(ledger(source / "book", source / "book" / "results"))
+    (source / "_static").mkdir()
+    shutil.copy(BOOK / "web" / "book.css", source / "_static")
+    archive = pages.bundle(source / "book", source)
+    mode = "standard" if tier is None else read_json(BUILD / tier / "state.json")["mode"]
+    pages.sign(source / "book", mode, read_json(source / "book" / "results" / "costs.json", {}))
     jupyter_book = Path(sys.executable).with_name("jupyter-book")
     options = ["-q", "-W", "-n", "--keep-going", "--path-output", into]
     if subprocess.run([jupyter_book, "build", *options, source], stdout=subprocess.DEVNULL).returncode:
         sys.exit("the site was not built: see the warnings above, each of which counts as an error")
+    pages.finish(into / "_build" / "html")
+    shutil.copy(archive, into / "_build" / "html")
     return into / "_build" / "html" / "index.html"
 
 

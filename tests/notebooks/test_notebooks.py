@@ -161,3 +161,12 @@ def test_bootstrap_fetches_the_book_on_colab(tmp_path):
         done = python("import sys; sys.modules['google.colab'] = sys\n" + cell + SHOW, content)
         assert done.returncode == 0, done.stderr
         assert done.stdout.split()[1] == str(content / "rediscovering-quantum-mechanics" / "book")
+
+
+def test_bootstrap_without_a_network_says_so_in_one_sentence(tmp_path):
+    nowhere = f'REPOSITORY, REVISION = "{tmp_path.as_uri()}/none", "main"'
+    cell = re.sub(r'REPOSITORY, REVISION = ".*", ".*"', nowhere, bootstrap())
+    done = python("import sys; sys.modules['google.colab'] = sys\n" + cell, tmp_path)
+    assert done.returncode == 1
+    assert "ConnectionError: the book was not fetched, try this cell again when online: " in done.stderr
+    assert not (tmp_path / "rediscovering-quantum-mechanics").exists()

@@ -30,6 +30,7 @@ ORDER = [
     "plots",
     "sweep",
     "trials",
+    "exercises",
 ]
 KERAS = {"layers", "_training", "translator", "distiller"}
 MODULES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")

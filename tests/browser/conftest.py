@@ -1,0 +1,79 @@
+"""A browser, and the site as a server would give it out."""
+
+import os
+import shutil
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+import book
+
+# What the theme itself logs or throws on every page, whatever we do.
+KNOWN = ("THEBE_JS_URL", "Got invalid theme mode", "[PST]", "[togglebutton]")
+
+
+@pytest.fixture(scope="session")
+def html(tmp_path_factory):
+    """The site, built strictly from the committed chapters."""
+    return book.site(None, tmp_path_factory.mktemp("site")).parent
+
+
+@pytest.fixture(scope="session")
+def address(html):
+    class Silent(SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Silent, directory=html))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None:
+        pytest.skip("there is no Chromium on this machine, and make test-site could not install one")
+    root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=[*root, "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """A page that is being looked at, with everything that it said and asked for."""
+
+    def __init__(self, browser, **options):
+        self.context = browser.new_context(**options)
+        self.page = self.context.new_page()
+        self.complaints, self.requests, self.bytes = [], [], 0
+        self.page.on("pageerror", lambda error: self.complain(str(error)))
+        self.page.on("console", lambda m: self.complain(m.text) if m.type in ("error", "warning") else None)
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("requestfailed", lambda request: self.complain(f"{request.url}: {request.failure}"))
+        self.page.on("requestfinished", self.weigh)
+
+    def complain(self, text):
+        if not any(known in text for known in KNOWN):
+            self.complaints.append(text)
+
+    def weigh(self, request):
+        self.bytes += request.sizes()["responseBodySize"]
+
+
+@pytest.fixture
+def visit(browser):
+    visits = []
+
+    def new(**options):
+        visits.append(Visit(browser, **options))
+        return visits[-1]
+
+    yield new
+    for one in visits:
+        one.context.close()

@@ -1,0 +1,68 @@
+"""Every page in a real browser: nothing complains, nothing is fetched from elsewhere, everybody can read it."""
+
+import statistics
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+THEME = {"label-content-name-mismatch"}  # of axe's rules, the one that the theme itself breaks
+HEAVIEST, SLOWEST = 2.5e6, 1500  # bytes of a page; milliseconds until the first one shows something
+
+
+@pytest.fixture(scope="module")
+def pages(html):
+    found = sorted(str(path.relative_to(html)) for path in [*html.glob("*.html"), *html.glob("book/*.html")])
+    assert "book/intro.html" in found
+    return found
+
+
+def test_no_page_complains_or_asks_for_anything_elsewhere(pages, address, visit):
+    for name in pages:
+        seen = visit(viewport={"width": 1440, "height": 900})
+        seen.page.goto(f"{address}/{name}", wait_until="load")
+        seen.page.wait_for_timeout(200)
+        assert not seen.complaints, f"{name}: {seen.complaints}"
+        assert all(url.startswith((address, "data:", "blob:")) for url in seen.requests), name
+        assert seen.bytes <= HEAVIEST, f"{name} weighs {seen.bytes / 1e6:.2f} MB"
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_no_page_overflows(pages, address, visit, width):
+    page = visit(viewport={"width": width, "height": 844}).page
+    for name in pages:
+        page.goto(f"{address}/{name}", wait_until="load")
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width, f"{name} is {wide} wide on a screen of {width}"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing(pages, address, visit, theme):
+    page = visit(viewport={"width": 1440, "height": 900}, color_scheme=theme).page
+    for name in pages:
+        page.goto(f"{address}/{name}", wait_until="load")
+        page.wait_for_timeout(100)
+        broken = [v for v in Axe().run(page).response["violations"] if v["id"] not in THEME]
+        said = [(v["id"], v["help"], [n["html"][:200] for n in v["nodes"][:3]]) for v in broken]
+        assert not broken, f"{name}, {theme}: {said}"
+
+
+def test_search_finds_a_word(address, visit):
+    page = visit().page
+    page.goto(f"{address}/search.html?q=Wronskian")
+    page.wait_for_selector("#search-results li a", timeout=10_000)
+    assert any("01_experiment" in link.get_attribute("href") for link in page.locator("#search-results li a").all())
+
+
+def test_first_page_shows_soon(address, visit):
+    times = []
+    for _ in range(3):  # each in a context of its own, so with a cold cache
+        page = visit().page
+        page.goto(f"{address}/book/intro.html", wait_until="load")
+        times.append(page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
+    assert statistics.median(times) <= SLOWEST, times
+
+
+def test_offline_and_from_a_folder(html, visit):
+    seen = visit(offline=True)
+    seen.page.goto((html / "book" / "intro.html").as_uri())
+    assert seen.page.locator("h1").first.inner_text().startswith("Rediscovering Quantum Mechanics")

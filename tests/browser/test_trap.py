@@ -1,0 +1,193 @@
+"""The page on which one draws a trap: it computes what Keras computes, and answers to mouse, touch and keyboard."""
+
+import contextlib
+import io
+import os
+import statistics
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+
+from rediscover import potentials, simulator
+
+BOOK = Path(__file__).resolve().parents[2] / "book"
+CANVAS = ".trap-canvas"
+
+
+@pytest.fixture(scope="module")
+def networks():
+    """Translator, population and best member, made as the page's own cells make them."""
+    space, folder = {}, Path.cwd()
+    before, os.environ["REDISCOVER_TIER"] = os.environ.get("REDISCOVER_TIER"), "standard"
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            for cell in nbformat.read(BOOK / "trap.ipynb", as_version=4).cells:
+                if cell.cell_type == "code" and "noscript" not in cell.source:
+                    exec(cell.source, space)
+                if "align =" in cell.source:
+                    break
+    finally:
+        os.chdir(folder)
+        os.environ.pop("REDISCOVER_TIER") if before is None else os.environ.update(REDISCOVER_TIER=before)
+    return space["gru"], space["population"], space["best"]
+
+
+@pytest.fixture
+def trap(visit, address):
+    def open_it(**options):
+        seen = visit(viewport={"width": 1200, "height": 900}, **options)
+        seen.page.goto(f"{address}/book/trap.html", wait_until="load")
+        seen.page.wait_for_selector(CANVAS)
+        seen.page.locator(CANVAS).scroll_into_view_if_needed()
+        return seen.page
+
+    return open_it
+
+
+def potential(page):
+    return np.array(page.evaluate("rediscover.page.state.V"))
+
+
+def settled(page):
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def test_equals_keras_on_a_hundred_potentials(trap, networks):
+    gru, population, best = networks
+    V = potentials.random(100, 40, seed=5)
+    said = trap().evaluate(
+        """(chains) => {
+            const data = rediscover.data, net = rediscover.unpack(data.translator), law = rediscover.unpack(data.law);
+            return chains.map((V) => {
+                const { density, first } = rediscover.translate(net, V);
+                return [density, rediscover.distil(law, net, V, first).density,
+                        rediscover.propagate(V, data.spacing, data.energy).density];
+            });
+        }""",
+        V.tolist(),
+    )
+    translated, distilled, exact = np.moveaxis(np.array(said), 1, 0)
+    hidden = gru.hidden_states(V)[:, 0]
+    latents = population.roll_out(hidden, gru.standardise(V[:, 1:]).astype("float32"))
+    assert np.abs(translated - gru.translate(V)).max() <= 1e-5
+    assert np.abs(distilled - np.asarray(population.decoder(latents))[:, best]).max() <= 1e-5
+    assert np.abs(exact - simulator.propagate(V, 0.4).density).max() <= 1e-9
+
+
+def test_mouse_draws_and_stays_on_the_canvas(trap):
+    page = trap()
+    box, before = page.locator(CANVAS).bounding_box(), potential(page)
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + 120, steps=4)
+    page.mouse.move(box["x"] + box["width"] + 300, box["y"] - 200, steps=4)  # off the canvas, to the upper right
+    page.mouse.up()
+    page.mouse.move(box["x"] + 100, box["y"] + 100)  # not drawing any more
+    settled(page)
+    after = potential(page)
+    assert np.array_equal(after[:15], before[:15])
+    assert np.all(after[20:] != before[20:])
+    assert after[-1] == pytest.approx(page.evaluate("rediscover.data.canvas[1]"))
+    page.get_by_role("button", name="Undo drawing").click()
+    settled(page)
+    assert np.allclose(potential(page), before)
+
+
+def test_touch_draws(trap):
+    page = trap(has_touch=True)
+    box, before = page.locator(CANVAS).bounding_box(), potential(page)
+    page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + 50)
+    settled(page)
+    assert np.sum(potential(page) != before) == 1
+
+
+def test_keyboard_chooses_a_site_and_moves_it(trap):
+    page = trap()
+    canvas, before = page.locator(CANVAS), potential(page)
+    canvas.focus()
+    for key in ("Home", "ArrowRight", "ArrowRight", "ArrowUp", "Shift+ArrowUp"):
+        page.keyboard.press(key)
+    settled(page)
+    change = potential(page) - before
+    assert np.flatnonzero(change).tolist() == [2]
+    assert change[2] == pytest.approx(0.12)
+    assert canvas.get_attribute("aria-valuetext").startswith("site 3 of 40: potential")
+
+
+def test_says_where_nobody_trained_it_and_lets_it_fail(trap):
+    page = trap()
+    said = page.locator(".trap-said")
+    assert "All sites lie within" in said.inner_text()
+    page.get_by_label("Depth").fill("2")
+    page.wait_for_function("document.querySelector('.trap-said').textContent.includes('outside')")
+    text = said.inner_text()
+    translator, law = (float(text.split(who)[1].split()[0].strip(",.")) for who in ("translator", "distilled law"))
+    assert translator < 0.9 < law
+
+
+def test_every_control_does_something(trap):
+    page = trap()
+    seen = [potential(page)]
+    for act in (
+        lambda: page.get_by_role("combobox").select_option("barrier"),
+        lambda: page.get_by_label("Roughness").fill("0.3"),
+        lambda: page.get_by_role("button", name="Other roughness").click(),
+    ):
+        act()
+        settled(page)
+        seen.append(potential(page))
+        assert not np.array_equal(seen[-1], seen[-2])
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_timeout(400)
+    assert page.get_by_role("slider", name="Site", exact=True).input_value() != "13"
+    page.get_by_role("button", name="Pause").click()
+
+
+def test_a_change_is_drawn_in_time(trap):
+    page = trap()
+    times = page.evaluate(
+        """() => Array.from({ length: 200 }, (_, i) => {
+            const V = rediscover.data.traps.flat.map((_, site) => -0.65 + 0.3 * Math.sin(site + i));
+            const begin = performance.now();
+            rediscover.page.set(V);
+            document.querySelector(".trap").getBoundingClientRect();  // lays the page out, as a frame would
+            return performance.now() - begin;
+        })"""
+    )
+    assert statistics.median(times) <= 16
+
+
+def test_without_javascript_there_is_a_picture(visit, address):
+    page = visit(java_script_enabled=False).page
+    page.goto(f"{address}/book/trap.html")
+    assert page.locator("noscript p").is_visible()  # "text=" does not look into it
+    assert page.locator("#fig-trap img").is_visible()
+    assert page.locator(".trap").count() == 0
+
+
+def test_on_paper_there_is_a_picture(trap):
+    page = trap()
+    page.emulate_media(media="print")
+    assert not page.locator(".trap").is_visible()
+    assert page.locator("#fig-trap img").is_visible()
+
+
+@pytest.mark.parametrize("chapter", ["03_distiller", "04_wave_function", "06_parsimony"])
+def test_sliders_move_by_keyboard_and_are_whole_without_javascript(visit, address, chapter):
+    page = visit().page
+    page.goto(f"{address}/book/{chapter}.html", wait_until="load")
+    images, control = page.locator("figure.slider img"), page.locator("figure.slider input")
+    shown = [image.is_visible() for image in images.all()]
+    assert sum(shown) == 1
+    control.focus()
+    page.keyboard.press("ArrowRight")
+    after = [image.is_visible() for image in images.all()]
+    assert after.index(True) == shown.index(True) + 1
+    assert sum(after) == 1
+    assert control.get_attribute("aria-valuetext") == page.locator("figure.slider output").inner_text()
+    still = visit(java_script_enabled=False).page
+    still.goto(f"{address}/book/{chapter}.html")
+    assert sum(image.is_visible() for image in still.locator("figure.slider img").all()) == 1
+    assert not still.locator("figure.slider input").is_visible()

@@ -1,0 +1,85 @@
+"""The public address stands in many places, and in all of them alike."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+import pages
+import stamp
+
+ROOT = Path(__file__).resolve().parents[2]
+ADDRESS = "https://github.com/someone/quantum-book"
+
+
+@pytest.fixture
+def copy(tmp_path):
+    for name in stamp.BLOCKS:
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(
+        ROOT / "book", tmp_path / "book", ignore=lambda folder, names: [n for n in names if ".ipynb" not in n]
+    )
+    stamp.stamp("", tmp_path)
+    return tmp_path
+
+
+def contents(root):
+    return {path: path.read_text() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+def test_all_places_agree():
+    assert len(set(stamp.places().values())) == 1, stamp.places()
+
+
+def test_without_an_address_nothing_leads_anywhere(copy):
+    assert set(stamp.places(copy).values()) == {""}
+    config = (copy / "_config.yml").read_text()
+    assert not re.search(r"^\s*(use_repository_button|launch_buttons|repository)", config, re.M)
+    assert "colab.research" not in config + (copy / "README.md").read_text()
+    assert "Report a problem" not in pages.colophon("intro", "standard", {}, "")
+
+
+@pytest.mark.parametrize("given", [ADDRESS, f"{ADDRESS}.git", f"{ADDRESS}/"])
+def test_is_written_everywhere_and_taken_out_again(copy, given):
+    before = contents(copy)
+    stamp.stamp(given, copy)
+    assert set(stamp.places(copy).values()) == {ADDRESS} == {stamp.address(copy)}
+    assert f"{ADDRESS}/blob/main/" not in (copy / "_config.yml").read_text()  # the theme puts that together
+    assert "colab.research.google.com/github/someone/quantum-book/blob/main/book/01" in (copy / "README.md").read_text()
+    for path in (copy / "book").glob("*.ipynb"):
+        json.loads(path.read_text())
+    stamp.stamp("", copy)
+    assert contents(copy) == before
+
+
+@pytest.mark.parametrize(
+    "wrong", ["github.com/a/b", "https://example.org/a/b", "https://github.com/a", ADDRESS + "/tree/x"]
+)
+def test_other_addresses_are_refused_before_anything_is_written(copy, wrong):
+    before = contents(copy)
+    with pytest.raises(SystemExit, match="REPOSITORY must look like"):
+        stamp.stamp(wrong, copy)
+    assert contents(copy) == before
+
+
+def test_a_report_brings_page_and_edition():
+    words = pages.colophon("03_distiller", "standard", {}, ADDRESS)
+    link = re.search(r'href="(https://github\.com[^"]*)"', words).group(1)
+    assert link.startswith(f"{ADDRESS}/issues/new?title=03_distiller")
+    assert "Page%3A+03_distiller" in link
+    assert "Edition%3A+0." in link
+
+
+def test_a_page_says_when_and_with_what_it_was_made():
+    run = {
+        "date": "2026-11-26T03:00:00+00:00",
+        "cores": 2,
+        "versions": dict.fromkeys(["python", "tensorflow", "keras", "numpy"], "1.2"),
+    }
+    run["chapters"] = {"03_distiller": {"seconds": 35.3, "training": 886.0}}
+    words = pages.colophon("03_distiller", "standard", run, "")
+    assert "Run of 26 November 2026 (standard), 35 s" in words
+    assert "15 minutes of training" in words
+    assert "keras 1.2" in words

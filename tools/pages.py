@@ -1,0 +1,76 @@
+"""What the site adds to the pages of a run: a line at the end of each, and the whole book as one file to download."""
+
+import re
+import tomllib
+import zipfile
+from datetime import datetime
+from html import escape
+from pathlib import Path
+from urllib.parse import urlencode
+
+import nbformat
+
+import stamp
+
+ROOT = Path(__file__).resolve().parents[1]
+NAME = "rediscovering-quantum-mechanics"
+# What one needs to read, run and change the book.
+FILES = [".gitignore", "Makefile", "_config.yml", "_toc.yml", "conftest.py", "pyproject.toml", "requirements.txt"]
+FILES += ["CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "README.md"]
+FOLDERS = [".ci", "benchmarks", "book", "lib", "tests", "tools"]
+
+
+def bundle(pages: Path, into: Path) -> Path:
+    """Pack the book into one file, with notebooks, results and images of `pages` instead of the committed ones."""
+    path, unwanted = into / f"{NAME}.zip", {"__pycache__", ".ipynb_checkpoints"}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in [ROOT / name for name in FILES] + [f for name in FOLDERS for f in sorted((ROOT / name).rglob("*"))]:
+            if file.is_file() and not unwanted.intersection(file.parts):
+                shown = pages.parent / file.relative_to(ROOT)
+                archive.write(
+                    shown if shown.exists() and "book" in shown.parts else file, NAME / file.relative_to(ROOT)
+                )
+    return path
+
+
+def sign(pages: Path, mode: str, costs: dict) -> None:
+    """End every page with a line that says which run it shows, and where to turn if something is wrong."""
+    for path in sorted([*pages.glob("*.ipynb"), *pages.glob("*.md")]):
+        line = f'<p class="colophon">{colophon(path.stem, mode, costs.get(mode, {}), stamp.address())}</p>'
+        if path.suffix == ".md":
+            path.write_text(f"{path.read_text().rstrip()}\n\n{line}\n")
+        else:
+            notebook = nbformat.read(path, as_version=4)
+            notebook.cells.append(nbformat.v4.new_markdown_cell(line, id="colophon"))
+            path.write_text(nbformat.writes(notebook) + "\n")
+
+
+def colophon(page: str, mode: str, run: dict, address: str) -> str:
+    """The words of that line: edition, date, versions and cost, the download, and a report with page and edition."""
+    edition = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    words, cost = [f"Edition {edition}."], run.get("chapters", {}).get(page)
+    if cost:
+        date, took = datetime.fromisoformat(run["date"]), f"{cost['seconds']:.0f} s"
+        versions = ", ".join(f"{name} {run['versions'][name]}" for name in ("python", "tensorflow", "keras", "numpy"))
+        words.append(f"Run of {date.day} {date:%B %Y} ({mode}), {took} on {run['cores']} cores, with {versions}.")
+        if cost["training"] >= 60:
+            when = "of which" if mode != "standard" else "and it loads networks that took"
+            words[-1] = words[-1].replace(took, f"{took}, {when} {cost['training'] / 60:.0f} minutes of training,")
+    words.append(f'<a href="../{NAME}.zip" download>The whole book as one file</a>.')
+    if address:
+        body = f"Page: {page}\nEdition: {edition}\n\nWhat I did:\n\nWhat I expected:\n\nWhat I got:\n"
+        where = f"{address}/issues/new?{urlencode({'title': f'{page}: ', 'body': body})}"
+        words.append(f'<a href="{escape(where)}">Report a problem on this page</a>.')
+    return " ".join(words)
+
+
+def finish(html: Path) -> None:
+    """Change in the built pages what the theme has no setting for.
+
+    Its icons come twice, as a font and as 1.5 MB of JavaScript that draws them again: the font is enough. And its
+    sidebar is no landmark, so that screen readers would not find it.
+    """
+    for path in html.rglob("*.html"):
+        text = re.sub(r"<script[^>]*/fontawesome\.js[^>]*></script>", "", path.read_text())
+        sidebar = '<div id="pst-primary-sidebar" '
+        path.write_text(text.replace(sidebar, f'{sidebar}role="region" aria-label="Contents of the book" '))
