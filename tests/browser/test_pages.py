@@ -11,7 +11,8 @@ HEAVIEST, SLOWEST = 2.5e6, 1500  # bytes of a page; milliseconds until the first
 
 @pytest.fixture(scope="module")
 def pages(html):
-    found = sorted(str(path.relative_to(html)) for path in [*html.glob("*.html"), *html.glob("book/*.html")])
+    paths = [*html.glob("*.html"), *html.glob("book/*.html")]
+    found = sorted(str(path.relative_to(html)) for path in paths if path != html / "index.html")  # that one sends on
     assert "book/intro.html" in found
     return found
 
@@ -40,8 +41,12 @@ def test_axe_finds_nothing(pages, address, visit, theme):
     page = visit(viewport={"width": 1440, "height": 900}, color_scheme=theme).page
     for name in pages:
         page.goto(f"{address}/{name}", wait_until="load")
-        page.wait_for_timeout(100)
-        broken = [v for v in Axe().run(page).response["violations"] if v["id"] not in THEME]
+        page.wait_for_timeout(500)
+        found = Axe().run(page).response["violations"]
+        # axe does not count MathJax's text for screen readers as text
+        formulas = page.locator("th mjx-container").count()
+        broken = [v for v in found if v["id"] not in THEME]
+        broken = [v for v in broken if v["id"] != "empty-table-header" or len(v["nodes"]) > formulas]
         said = [(v["id"], v["help"], [n["html"][:200] for n in v["nodes"][:3]]) for v in broken]
         assert not broken, f"{name}, {theme}: {said}"
 
