@@ -37,9 +37,10 @@ def book(tmp_path):
     shutil.copytree(
         ROOT / "lib" / "rediscover", tmp_path / "lib" / "rediscover", ignore=shutil.ignore_patterns("__py*")
     )
-    for name in ("tools/book.py", "tools/claims.py", ".gitignore", "_config.yml"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / name, tmp_path / name)
+    for name in ("tools", "book/web"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__py*"))
+    for name in (".gitignore", "_config.yml", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
     (tmp_path / "_toc.yml").write_text(
         "format: jb-book\nroot: book/01_first\nchapters: [{file: book/02_second}, {file: book/claims}]\n"
     )
