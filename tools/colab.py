@@ -6,14 +6,17 @@ Writes _build/colab/report.json: seconds a chapter, versions, and whether the li
 import argparse
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import nbformat
+
+import pages
+import stamp
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / "_build" / "colab"
@@ -33,10 +36,8 @@ def prepare(python: str) -> Path:
     inside = HOME / "venv" / "bin" / "python"
     pins = [f"{name}=={version}" for name, version in VERSIONS.items()]
     subprocess.run([inside, "-m", "pip", "install", "--disable-pip-version-check", "-q", *pins, *RUNNER], check=True)
-    where = subprocess.run(
-        [inside, "-c", "import site; print(site.getsitepackages()[0])"], capture_output=True, text=True
-    )
-    packages = Path(where.stdout.strip())
+    where = subprocess.check_output([inside, "-c", "import site; print(site.getsitepackages()[0])"], text=True)
+    packages = Path(where.strip())
     (packages / "google" / "colab").mkdir(parents=True)
     (packages / "google" / "colab" / "__init__.py").touch()
     (packages / "colab_at_start.pth").write_text("import google.colab\n")  # Colab's kernel has it loaded
@@ -45,12 +46,10 @@ def prepare(python: str) -> Path:
 
 def run(inside: Path, chapter: Path, address: str) -> float:
     """Run one notebook alone in an empty folder; returns the seconds that it took, or raises what failed."""
-    folder = HOME / chapter.stem
-    folder.mkdir()
-    notebook = nbformat.read(chapter, as_version=4)
+    folder = Path(tempfile.mkdtemp())  # not below the book, or the notebook would find it without a clone
+    notebook, line = nbformat.read(chapter, as_version=4), f'REPOSITORY, REVISION = "{address}", "main"'
     for cell in notebook.cells:
-        line = f'REPOSITORY, REVISION = "{address}", "HEAD"'
-        cell.source = re.sub(r'REPOSITORY, REVISION = ".*", ".*"', line, cell.source)
+        cell.source = stamp.CELL.sub(line, cell.source)
     nbformat.write(notebook, folder / chapter.name)
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("REDISCOVER", "TF_", "PYTHON"))}
     begin = time.perf_counter()
@@ -59,6 +58,8 @@ def run(inside: Path, chapter: Path, address: str) -> float:
     seconds, done = time.perf_counter() - begin, nbformat.read(folder / chapter.name, as_version=4)
     code = [cell for cell in done.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1)), f"{chapter.stem} did not run"
+    assert (folder / pages.NAME / "lib").is_dir(), f"{chapter.stem} did not fetch the book"
+    shutil.rmtree(folder)
     return seconds
 
 
@@ -70,6 +71,8 @@ def main() -> None:
     inside = prepare(options.python)
     origin = HOME / "origin.git"
     subprocess.run(["git", "clone", "--quiet", "--bare", ROOT, origin], check=True)
+    # its main is what is checked out here, on whatever branch
+    subprocess.run(["git", "-C", origin, "update-ref", "refs/heads/main", "HEAD"], check=True)
     report = {
         "python": subprocess.check_output([inside, "-V"], text=True).split()[1],
         "versions": VERSIONS,

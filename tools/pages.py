@@ -1,4 +1,4 @@
-"""What the site adds to the pages of a run: a line at the end of each, and the whole book as one file to download."""
+"""What the site adds to the pages of a run: a line at the end of each, a file with the whole book, and repairs."""
 
 import re
 import tomllib
