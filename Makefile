@@ -1,6 +1,7 @@
 PYTHON ?= python3
 TIER ?= standard
 JOBS ?= 2
+RECORD ?= 0
 GH ?= gh
 
 ifeq ($(filter $(TIER),smoke standard),)
@@ -20,9 +21,10 @@ export TF_ENABLE_ONEDNN_OPTS := 0
 # Keep freed memory instead of asking for it anew at every training step: a third of the time of a step on Linux.
 export MALLOC_MMAP_THRESHOLD_ := 4294967296
 export MALLOC_TRIM_THRESHOLD_ := 4294967296
+export RECORD
 export REDISCOVER_QUIET := 1  # no progress bars inside notebooks that are kept
 
-.PHONY: help install latest book chapters sweeps claims site stamp test test-site test-colab validate bench alarm clean
+.PHONY: help install latest book chapters sweeps claims site stamp test test-site test-colab test-zip validate bench alarm clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
 
@@ -63,12 +65,18 @@ test: install  ## lint, unit and physics tests, every chapter at smoke size, str
 	REDISCOVER_TIER=smoke REDISCOVER_RETRAIN=1 $(BIN)/pytest -n $(JOBS) --dist loadscope --nbval-lax $(NBVAL) --ignore=tests/browser book lib tests
 	$(BIN)/python tools/claims.py --results _build/smoke/results >/dev/null  # an untrained network may leave no answer
 
-test-site: install  ## the built site in a real browser; installs Debian's Chromium where it is absent and can be
+test-site: install  ## the built site in a real browser, Debian's Chromium [RECORD=1: keep the figures for the appendix]
 	@command -v chromium chromium-browser google-chrome >/dev/null || { apt-get update && apt-get install -y --no-install-recommends chromium; } >/dev/null 2>&1 || echo "no Chromium: it is not here and cannot be installed"
 	$(BIN)/pytest tests/browser
 
-test-colab: install  ## every chapter as on Colab: its versions, an empty folder, a clone [PYTHON=python3.13]
-	$(BIN)/python tools/colab.py --python $(PYTHON)
+test-colab: install  ## every chapter as on Colab: its versions, an empty folder, a clone [PYTHON=python3.13] [RECORD=1]
+	PYTHONPATH=lib $(BIN)/python tools/colab.py $(if $(filter command,$(firstword $(origin PYTHON))),--python $(PYTHON))
+
+test-zip: site  ## the book as one downloads it: unpacked, at smoke size, with the network off (Linux)
+	rm -rf _build/zip
+	$(BIN)/python -m zipfile -e _build/html/*.zip _build/zip
+	cd _build/zip/* && ln -s $(CURDIR)/.venv && unshare --map-root-user --net \
+	sh -c 'ip link set lo up && $(MAKE) -o .venv/installed book TIER=smoke'
 
 validate: install  ## every chapter at standard size: outputs must equal the committed ones
 	REDISCOVER_TIER=standard $(BIN)/pytest --nbval $(NBVAL) book

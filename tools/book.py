@@ -238,7 +238,8 @@ def publish() -> None:
 
 
 def chapters() -> list[Path]:
-    return sorted(BOOK.glob("*.ipynb"))
+    """The notebooks, in the order in which they run: the appendix, which shows what the others cost, comes last."""
+    return sorted(BOOK.glob("*.ipynb"), key=lambda path: (path.stem == "how_it_was_made", path))
 
 
 def fingerprint(chapter: Path) -> str:

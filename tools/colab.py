@@ -1,10 +1,9 @@
 """Run every chapter as Google Colab would: its versions, the notebook alone in an empty folder, the book from a clone.
 
-Writes _build/colab/report.json: seconds a chapter, versions, and whether the limit of ten minutes was kept.
+Measures the seconds that each takes, against a limit of ten minutes; RECORD=1 keeps them in book/results.
 """
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ import nbformat
 
 import pages
 import stamp
+from rediscover import store
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / "_build" / "colab"
@@ -27,6 +27,13 @@ VERSIONS = {
     "ipython": "7.34.0", "ipykernel": "6.17.1", "scikit-learn": "1.6.1", "tqdm": "4.67.1",
 }  # fmt: skip
 RUNNER = ["nbclient==0.10.2", "nbformat==5.10.4"]  # Colab's own front end in real life
+PYTHONS = ["python3.13", "python3.12", "python3.11", "python3"]  # Colab's own, and the nearest to it
+
+
+def nearest() -> str:
+    """The first of PYTHONS that is on this machine, and starts."""
+    there = filter(None, map(shutil.which, PYTHONS))
+    return next(path for path in there if not subprocess.run([path, "-V"], capture_output=True).returncode)
 
 
 def prepare(python: str) -> Path:
@@ -65,26 +72,29 @@ def run(inside: Path, chapter: Path, address: str) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--python", default="python3")
+    parser.add_argument("--python", help="the interpreter to use; else the nearest to Colab's that is here")
     parser.add_argument("names", nargs="*", help="chapters, by the beginning of their names; all if none is named")
     options = parser.parse_args()
-    inside = prepare(options.python)
+    chapters = [p for p in sorted((ROOT / "book").glob("*.ipynb")) if p.stem != "how_it_was_made"]
+    chosen = [p for p in chapters if not options.names or p.stem.startswith(tuple(options.names))]
+    if not chosen:
+        parser.error(
+            f"no chapter begins with {' or '.join(options.names)}; there are {', '.join(p.stem for p in chapters)}"
+        )
+    inside = prepare(options.python or nearest())
     origin = HOME / "origin.git"
     subprocess.run(["git", "clone", "--quiet", "--bare", ROOT, origin], check=True)
     # its main is what is checked out here, on whatever branch
     subprocess.run(["git", "-C", origin, "update-ref", "refs/heads/main", "HEAD"], check=True)
-    report = {
-        "python": subprocess.check_output([inside, "-V"], text=True).split()[1],
-        "versions": VERSIONS,
-        "seconds": {},
-    }
-    chapters = [p for p in sorted((ROOT / "book").glob("*.ipynb")) if p.stem != "how_it_was_made"]
-    for chapter in chapters:
-        if not options.names or chapter.stem.startswith(tuple(options.names)):
-            report["seconds"][chapter.stem] = round(run(inside, chapter, origin.as_uri()), 1)
-            print(f"{chapter.stem}: {report['seconds'][chapter.stem]:.0f} s", flush=True)
-    (HOME / "report.json").write_text(json.dumps(report, indent=1) + "\n")
-    slow = [name for name, seconds in report["seconds"].items() if seconds > LIMIT]
+    seconds = {}
+    for chapter in chosen:
+        seconds[chapter.stem] = round(run(inside, chapter, origin.as_uri()), 1)
+        print(f"{chapter.stem}: {seconds[chapter.stem]:.0f} s", flush=True)
+    slow = [name for name, took in seconds.items() if took > LIMIT]
+    python = subprocess.check_output([inside, "-V"], text=True).split()[1]
+    keep = os.environ.get("RECORD") == "1" and chosen == chapters and not slow
+    report = {"python": python, "packages": VERSIONS, "cores": os.cpu_count(), "limit": LIMIT, "seconds": seconds}
+    print(store.record("colab", report, ROOT / "book" / "results" if keep else HOME))
     sys.exit(f"slower than {LIMIT} s: {', '.join(slow)}" if slow else 0)
 
 

@@ -19,7 +19,7 @@ NAME = "rediscovering-quantum-mechanics"
 # What one needs to read, run and change the book.
 FILES = [".gitignore", "Makefile", "_config.yml", "_toc.yml", "conftest.py", "pyproject.toml", "requirements.txt"]
 FILES += ["CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "README.md"]
-FOLDERS = [".ci", "benchmarks", "book", "lib", "tests", "tools"]
+FOLDERS = [".ci", ".github", "benchmarks", "book", "lib", "tests", "tools"]
 MATHJAX = '["input/tex", "output/chtml", "a11y/assistive-mml"]'
 # What is written into the pages, and what stands there instead.
 REPAIRS = {

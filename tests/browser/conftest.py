@@ -1,15 +1,19 @@
-"""A browser, and the site as a server would give it out."""
+"""A browser, and the site as a server would give it out. What is measured here goes into the appendix, if asked."""
 
 import os
 import shutil
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
 
 import book
+from rediscover import store
+
+ROOT = Path(__file__).resolve().parents[2]
 
 # What the theme itself logs or throws on every page, whatever we do.
 KNOWN = ("THEBE_JS_URL", "Got invalid theme mode", "[PST]", "[togglebutton]")
@@ -31,6 +35,21 @@ def address(html):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def measure(request, browser):
+    """Compare a figure with its limit, and keep both; `make test-site RECORD=1` keeps those of a clean run for good."""
+    figures = {}
+
+    def one(what, value, limit):
+        figures[what] = {"measured": value, "limit": limit}
+        assert value <= limit, f"{what}: {value:g}, where {limit:g} is the limit"
+
+    yield one
+    keep = os.environ.get("RECORD") == "1" and not request.session.testsfailed
+    folder = ROOT / "book" / "results" if keep else ROOT / "_build" / "browser"
+    store.record("browser", {"figures": figures, "chromium": browser.version, "cores": os.cpu_count()}, folder)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 THEME = {"label-content-name-mismatch"}  # of axe's rules, the one that the theme itself breaks
-HEAVIEST, SLOWEST = 2.5e6, 1500  # bytes of a page; milliseconds until the first one shows something
 
 
 @pytest.fixture(scope="module")
@@ -17,14 +16,17 @@ def pages(html):
     return found
 
 
-def test_no_page_complains_or_asks_for_anything_elsewhere(pages, address, visit):
+def test_no_page_complains_or_asks_for_anything_elsewhere(pages, address, visit, measure):
+    weights = {}
     for name in pages:
         seen = visit(viewport={"width": 1440, "height": 900})
         seen.page.goto(f"{address}/{name}", wait_until="load")
         seen.page.wait_for_timeout(200)
         assert not seen.complaints, f"{name}: {seen.complaints}"
         assert all(url.startswith((address, "data:", "blob:")) for url in seen.requests), name
-        assert seen.bytes <= HEAVIEST, f"{name} weighs {seen.bytes / 1e6:.2f} MB"
+        weights[name] = seen.bytes
+    name = max(weights, key=weights.get)
+    measure(f"heaviest of {len(pages)} pages with all that it loads ({name}), MB", round(weights[name] / 1e6, 2), 2.5)
 
 
 @pytest.mark.parametrize("width", [390, 1440])
@@ -43,10 +45,7 @@ def test_axe_finds_nothing(pages, address, visit, theme):
         page.goto(f"{address}/{name}", wait_until="load")
         page.wait_for_timeout(500)
         found = Axe().run(page).response["violations"]
-        # axe does not count MathJax's text for screen readers as text
-        formulas = page.locator("th mjx-container").count()
         broken = [v for v in found if v["id"] not in THEME]
-        broken = [v for v in broken if v["id"] != "empty-table-header" or len(v["nodes"]) > formulas]
         said = [(v["id"], v["help"], [n["html"][:200] for n in v["nodes"][:3]]) for v in broken]
         assert not broken, f"{name}, {theme}: {said}"
 
@@ -58,13 +57,13 @@ def test_search_finds_a_word(address, visit):
     assert any("01_experiment" in link.get_attribute("href") for link in page.locator("#search-results li a").all())
 
 
-def test_first_page_shows_soon(address, visit):
+def test_first_page_shows_soon(address, visit, measure):
     times = []
-    for _ in range(3):  # each in a context of its own, so with a cold cache
+    for _ in range(5):  # each in a context of its own, so with a cold cache
         page = visit().page
         page.goto(f"{address}/book/intro.html", wait_until="load")
         times.append(page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
-    assert statistics.median(times) <= SLOWEST, times
+    measure("introduction shows, cold cache, median of 5, ms", round(statistics.median(times)), 1500)
 
 
 def test_offline_and_from_a_folder(html, visit):

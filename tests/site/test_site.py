@@ -1,6 +1,8 @@
 """The static site, built strictly from the committed chapters: every page, figure and link is there."""
 
 import re
+import subprocess
+import zipfile
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -9,6 +11,7 @@ import yaml
 from bs4 import BeautifulSoup
 
 import book
+import pages as site_pages
 
 pytestmark = pytest.mark.site
 
@@ -76,3 +79,12 @@ def test_every_internal_link_and_file_resolves(pages):
             assert target.exists(), f"{path.name}: {tag}"
             if parts.fragment and target in pages:
                 assert pages[target].find(id=unquote(parts.fragment)), f"{path.name}: no place for {tag.get('href')}"
+
+
+def test_the_download_holds_the_whole_book(html):
+    if not (ROOT / ".git").exists():
+        pytest.skip("this copy of the book is such a download: it does not know what is tracked")
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    with zipfile.ZipFile(html / f"{site_pages.NAME}.zip") as archive:
+        packed = {name.removeprefix(f"{site_pages.NAME}/") for name in archive.namelist()}
+    assert set(listed) == packed
