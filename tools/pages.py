@@ -89,6 +89,10 @@ def finish(html: Path) -> None:
         for what, instead in REPAIRS.items():
             text = re.sub(what, instead, text)
         path.write_text(text)
+    for path in html.glob("_sources/**/*.ipynb"):  # what one downloads: the line at the end is for the page
+        notebook = nbformat.read(path, as_version=4)
+        notebook.cells = [cell for cell in notebook.cells if cell.id != "colophon"]
+        path.write_text(nbformat.writes(notebook) + "\n")
     for path in html.glob("_images/*.png"):  # a palette of 256 colours: half the bytes, and no difference to the eye
         small = BytesIO()
         with Image.open(path) as picture:

@@ -165,8 +165,9 @@
     const canvas = new Panel(left, "", 200, margin);
     const plot = new Panel(left, "Density along the trap", 220, margin);
     const legend = html("ul", { className: "trap-legend" }, left);
-    for (const [kind, text] of [["exact", "exact density"], ["translator", "translator, trained"],
-                                ["distilled", "distilled law, two variables"]]) {
+    for (const [kind, text] of [["exact", "exact"], ["translator", "translator, trained"],
+                                ["distilled", "distilled law, two variables"], ["beyond", "beyond the edge"],
+                                ["band", "potentials of the training"], ["dotted", "energy"]]) {
       html("li", { className: `trap-${kind}` }, legend, text);
     }
     const phasor = new Panel(right, "The state (ψ, ψ′) at every site", 300, { ...margin, left: 50, right: 14 });
@@ -175,14 +176,17 @@
     const field = (text) => html("label", {}, controls, text + " ");
     const choose = html("select", {}, field("Trap"));
     for (const name of Object.keys(data.traps)) html("option", { value: name }, choose, name);
+    const values = [];
     const slider = (text, attributes, parent) => {
-      const label = html("label", {}, parent || controls, text + " ");
-      return Object.assign(html("input", { type: "range" }, label), attributes);
+      const span = html("span", { className: "trap-slider" }, parent || controls);
+      const input = html("input", { type: "range" }, html("label", {}, span, text + " "));
+      values.push([input, html("span", { ariaHidden: "true" }, span)]);  // a slider says its value itself
+      return Object.assign(input, attributes);
     };
     const depth = slider("Depth", { min: 0, max: 2, step: 0.02, value: 1 });
     const roughness = slider("Roughness", { min: 0, max: 0.6, step: 0.01, value: 0 });
-    const another = html("button", { type: "button" }, controls, "Other roughness");
-    const reset = html("button", { type: "button" }, controls, "Undo drawing");
+    const [another, undo, clear] = ["Other roughness", "Undo", "Clear drawing"].map(
+      (text) => html("button", { type: "button" }, controls, text));
     const walk = html("div", { className: "trap-walk" }, right);
     const said = html("p", { className: "trap-said" }, right);
     said.setAttribute("role", "status");
@@ -213,6 +217,7 @@
     const arrow = element("path", { class: "trap-arrow" }, phasor.front);
     const tip = element("circle", { class: "trap-tip", r: 5 }, phasor.front);
     const circle = (x, y) => `M${(x - 2.6).toFixed(1)} ${y.toFixed(1)}a2.6 2.6 0 1 0 5.2 0a2.6 2.6 0 1 0 -5.2 0`;
+    const edge = (x, y, up) => `M${(x - 3.5).toFixed(1)} ${y.toFixed(1)}h7l-3.5 ${up ? -7 : 7}Z`;
     const cross = (x, y) => `M${(x - 3).toFixed(1)} ${(y - 3).toFixed(1)}l6 6m0 -6l-6 6`;
 
     function potential() {
@@ -230,6 +235,7 @@
       const fine = propagate(V.flatMap((v) => Array(FINE).fill(v)), data.spacing / FINE, data.energy);
       const { density, first } = translate(net, V);
       const distilled = distil(law, net, V, first);
+      for (const [input, value] of values) value.textContent = shown(+input.value);
       showPotential(V);
       showDensities(fine, { translator: density, distilled: distilled.density });
       showState(fine, inBasisOf(wave, distilled.latents, law.align));
@@ -261,7 +267,8 @@
       const { x, y } = plot, line = [1, ...fine.density].map((value, i) => [x((i * data.spacing) / FINE), y(value)]);
       lines.exact.setAttribute("d", path(line));
       for (const [kind, mark] of [["translator", circle], ["distilled", cross]]) {
-        const spots = said[kind].map((value, i) => mark(x(rightEdge(i)), y(clamp(value, -0.03 * top, 1.03 * top))));
+        const spots = said[kind].map((value, i) => (value > 1.03 * top || value < -0.03 * top
+          ? edge(x(rightEdge(i)), y(value > 0 ? top : 0), value > 0) : mark(x(rightEdge(i)), y(value))));
         dots[kind].setAttribute("d", spots.join(""));
       }
       here.setAttribute("d", `M${x(rightEdge(state.site)).toFixed(1)} ${y(0)}V${plot.margin.top}`);
@@ -284,9 +291,9 @@
     const soon = () => { waiting = waiting || requestAnimationFrame(() => { waiting = 0; render(); }); };
     function report(translator, distilled, beyond) {
       const score = (value) => (value < 0 ? "below 0" : value.toFixed(3)), range = `${shown(low)} … ${shown(high)}`;
-      const words = "Agreement with the exact density (R²): " +
+      const words = "Agreement with the exact density (R²: 1 is perfect, 0 no better than its mean): " +
         `translator ${score(translator)}, distilled law ${score(distilled)}. ` +
-        (beyond ? `${beyond} of ${sites} sites lie outside ${range}, where nobody trained them: see who fails first.`
+        (beyond ? `${beyond} of ${sites} sites lie outside ${range}, the range of the training: which fails first?`
                 : `All sites lie within ${range}, where they were trained.`);
       said.classList.toggle("trap-warning", beyond > 0);
       clearTimeout(saying);  // screen readers are told when the hand rests
@@ -309,12 +316,15 @@
       at.value = site + 1;
       soon();
     }
+    const past = [];  // what was drawn before each stroke
+    const remember = () => past.push(Float64Array.from(drawn));
     function put(site, value) {
       drawn[site] += value - potential()[site];
     }
     canvas.svg.addEventListener("pointerdown", (event) => {
       canvas.svg.setPointerCapture(event.pointerId);
       last = null;
+      remember();
       draw(event);
     });
     canvas.svg.addEventListener("pointermove", (event) => canvas.svg.hasPointerCapture(event.pointerId) && draw(event));
@@ -326,10 +336,13 @@
       event.preventDefault();
       state.site = clamp(state.site + go[0], 0, sites - 1);
       at.value = state.site + 1;
-      if (go[1]) put(state.site, clamp(potential()[state.site] + go[1], floor, ceiling));
+      if (go[1]) {
+        remember();
+        put(state.site, clamp(potential()[state.site] + go[1], floor, ceiling));
+      }
       soon();
     });
-    choose.addEventListener("change", () => { state.trap = choose.value; drawn.fill(0); soon(); });
+    choose.addEventListener("change", () => { state.trap = choose.value; drawn.fill(0); past.length = 0; soon(); });
     depth.addEventListener("input", () => { state.depth = +depth.value; soon(); });
     roughness.addEventListener("input", () => { state.roughness = +roughness.value; soon(); });
     another.addEventListener("click", () => {
@@ -337,7 +350,8 @@
       if (+roughness.value === 0) roughness.value = state.roughness = 0.2;
       soon();
     });
-    reset.addEventListener("click", () => { drawn.fill(0); soon(); });
+    undo.addEventListener("click", () => { drawn.set(past.pop() || drawn); soon(); });
+    clear.addEventListener("click", () => { remember(); drawn.fill(0); soon(); });
     at.addEventListener("input", () => { state.site = at.value - 1; soon(); });
     let playing = 0;
     play.addEventListener("click", () => {

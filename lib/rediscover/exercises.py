@@ -117,6 +117,8 @@ def _(answer):
             return f"At V = {V} the entries are complex: cosh and sinh do without."
         if T.shape != (2, 2):
             return f"At V = {V} the result must have the shape (2, 2); got {T.shape}."
+        if not np.isfinite(T).all() and V > 0:
+            return f"At V = {V} an entry is not finite: the root of a negative number? cosh and sinh do without."
         if not np.isfinite(T).all():
             return f"At V = {V} an entry is not finite: what is sin(ka)/k when k goes to 0?"
         if _near(T.T, exact):
@@ -217,7 +219,9 @@ def _(answer):
     back = next((n for n, power in enumerate(powers, 1) if np.allclose(power, np.eye(2), atol=1e-6)), None)
     if back is None:
         moduli = abs(np.linalg.eigvals(M))
-        why = "" if np.allclose(moduli, 1) else f": its eigenvalues have the moduli {moduli.round(3).tolist()}"
+        if np.allclose(powers[19], np.eye(2), atol=0.05):
+            return "After 20 sites it is nearly back: let cos and sin compute the entries, without rounding."
+        why = "" if np.allclose(moduli, 1) else f": its eigenvalues have the moduli {moduli.round(5).tolist()}"
         return f"After 40 sites the memory has not been back{why}."
     return None if back == 20 else f"It is back after {back} site{'s' if back > 1 else ''}."
 
@@ -254,7 +258,8 @@ def _(answer):
 @_exercise("3.3")
 def _(answer):
     value = float(answer)
-    return "A number that is multiplied by the same factor at every site never comes back." if value else None
+    why = "Multiplied by the same factor at every site, its square grows, fades or stays: it never swings."
+    return why if value else None
 
 
 @_exercise("3.4")
@@ -284,7 +289,7 @@ def _(answer):
     if "contin" in word:
         return "ρ and ψψ' are products of continuous numbers, so this pair is a continuous function of the state."
     if "every" in word:
-        return "Your function of exercise 1.4 works for every V: the pair has a law in every potential."
+        return "Your function of exercise 1.4 works for every V, if not at a node: there is a law in every potential."
     return "Answer with one of the three: continuous, linear, every potential."
 
 
@@ -348,8 +353,9 @@ def _(answer):
 @_exercise("5.2")
 def _(answer):
     rng = np.random.default_rng(52)
-    for T in rng.normal(size=(4, 2, 2)):
-        (a, b), (c, d) = T
+    for a, b, c in rng.normal(size=(4, 3)):
+        d = (1 + b * c) / a
+        T = np.array([[a, b], [c, d]])
         S = np.array([[a * a, 2 * a * b, b * b], [a * c, a * d + b * c, b * d], [c * c, 2 * c * d, d * d]])
         given = np.asarray(_function(answer)(S), float)
         if given.shape != (2, 2):
@@ -379,7 +385,7 @@ def _(answer):
         if np.isclose(given, right):
             continue
         if np.isclose(given, slope**2 / (8 * rho)):
-            return "That is von Weizsäcker's term alone. An even flow has a kinetic energy, too."
+            return "That is von Weizsäcker's term alone. A flow of constant density has kinetic energy, too."
         if np.isclose(given, 2 * right):
             return "That is |ψ'|². The kinetic energy is half of it."
         return f"For ψ = {psi}, ψ' = {dpsi} it gives {given:.4f}, but |ψ'|²/2 = {right:.4f}."
@@ -480,6 +486,6 @@ def _(answer):
 @_exercise("7.4")
 def _(answer):
     mistakes = {4: "Four amplitudes, but a density is quadratic and the readout linear: count products.",
-                6: "That is for two orbitals that do not mix. Here products of the two channels appear as well.",
+                6: "Two orbitals, ψ₁ ± ψ₂, if both felt the same trap. Here nothing splits the channels.",
                 16: "ψ₁ψ₂ and ψ₂ψ₁ are the same number."}  # fmt: skip
     return _number(answer, 10, mistakes, within=1e-6)

@@ -95,7 +95,13 @@ def test_mouse_draws_and_stays_on_the_canvas(trap):
     assert np.array_equal(after[:15], before[:15])
     assert np.all(after[20:] != before[20:])
     assert after[-1] == pytest.approx(page.evaluate("rediscover.data.canvas[1]"))
-    page.get_by_role("button", name="Undo drawing").click()
+    page.mouse.click(box["x"] + box["width"] * 0.3, box["y"] + 40)  # a second stroke
+    settled(page)
+    assert not np.array_equal(potential(page), after)
+    page.get_by_role("button", name="Undo").click()
+    settled(page)
+    assert np.allclose(potential(page), after)
+    page.get_by_role("button", name="Clear drawing").click()
     settled(page)
     assert np.allclose(potential(page), before)
 
@@ -130,6 +136,17 @@ def test_says_where_nobody_trained_it_and_lets_it_fail(trap):
     text = said.inner_text()
     translator, law = (float(text.split(who)[1].split()[0].strip(",.")) for who in ("translator", "distilled law"))
     assert translator < 0.9 < law
+    page.get_by_role("combobox").select_option("lattice")  # and there the law fails, too
+    page.wait_for_function(f"!document.querySelector('.trap-said').textContent.includes('law {law:.3f}')")
+    assert float(said.inner_text().split("distilled law")[1].split()[0].strip(",.")) < 0.9
+
+
+def test_marks_beyond_the_edge_are_drawn_as_such(trap):
+    page = trap()
+    page.get_by_role("combobox").select_option("barrier")
+    page.get_by_label("Depth").fill("2")
+    settled(page)
+    assert "Z" in page.locator(".trap-dots.trap-translator").first.get_attribute("d")
 
 
 def test_every_control_does_something(trap):

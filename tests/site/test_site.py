@@ -88,3 +88,9 @@ def test_the_download_holds_the_whole_book(html):
     with zipfile.ZipFile(html / f"{site_pages.NAME}.zip") as archive:
         packed = {name.removeprefix(f"{site_pages.NAME}/") for name in archive.namelist()}
     assert set(listed) == packed
+
+
+def test_every_notebook_can_be_downloaded_as_it_is(html, pages):
+    for path in (ROOT / "book").glob("*.ipynb"):
+        links = [a["href"] for a in pages[html / "book" / f"{path.stem}.html"].select("a[href$='.ipynb'][download]")]
+        assert any((html / "book" / link).resolve().read_text() == path.read_text() for link in links), path.name

@@ -94,6 +94,7 @@ MISTAKES = {
         (lambda V, a: np.array([[1, a / (V and 1)], [0, 1]]) * 2, "determinant is 4"),
         (lambda V, a: exact(V, a) + 0j, "complex"),
         (lambda V, a: exact(V, a) if V else [[1, 1 / V], [0, 1]], "k goes to 0"),
+        (lambda V, a: exact(V, a) if V < 0 else np.full((2, 2), np.nan), "root of a negative"),
     ],
     "1.4": [(no_square, "ψ'² is missing"), (no_cross, "cross term")],
     "2.1": [(5, "tenth of the"), (6.93, "falls a little faster"), (10, "down to 1/e")],
@@ -101,12 +102,13 @@ MISTAKES = {
     "2.3": [(one_cut, "third"), (lambda measure: True, "not causal"), (lambda measure: False, "is causal")],
     "2.4": [
         (np.eye(2), "back after 1 site"),
+        ([[0.951, 0.309], [-0.309, 0.951]], "without rounding"),
         (0.9 * np.eye(2), r"moduli \[0.9, 0.9\]"),
         (np.diag([np.exp(0.1j * np.pi), np.exp(-0.1j * np.pi)]), "real matrix"),
     ],
     "3.1": [(2, "factor of ten"), (4, "hardly falls")],
     "3.2": [(lambda g, v, U: [g] * 7, "Row 1 is the first"), (lambda g, v, U: g, r"shape \(7, 2\)")],
-    "3.3": [(5, "never comes back")],
+    "3.3": [(5, "never swings")],
     "3.4": [(lambda p, c: 8, "7 starts would do"), (lambda p, c: 1, "too often"), (lambda p, c: 6.6, "whole number")],
     "4.1": [("continuous", "continuous function"), ("every potential", "works for every V")],
     "4.2": [(lambda T: 2 * np.arccos(np.trace(T) / 2), "2ka"), (lambda T: T[0, 0], "survives")],
@@ -144,7 +146,7 @@ MISTAKES = {
         (lambda T: True, "the phase|The phase"),
         (lambda T: False, "Schrödinger's law"),
     ],
-    "7.4": [(6, "do not mix"), (16, "same number"), (4, "count products")],
+    "7.4": [(6, "same trap"), (16, "same number"), (4, "count products")],
 }
 
 
