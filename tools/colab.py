@@ -59,6 +59,7 @@ def run(inside: Path, chapter: Path, address: str) -> float:
         cell.source = stamp.CELL.sub(line, cell.source)
     nbformat.write(notebook, folder / chapter.name)
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("REDISCOVER", "TF_", "PYTHON"))}
+    environment["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # or the debugger says at every start that it is there
     begin = time.perf_counter()
     command = [inside.with_name("jupyter-execute"), "--inplace", f"--timeout={LIMIT}", chapter.name]
     subprocess.run(command, cwd=folder, env=environment, check=True)
