@@ -66,7 +66,9 @@ test: install  ## lint, unit and physics tests, every chapter at smoke size, str
 	$(BIN)/python tools/claims.py --results _build/smoke/results >/dev/null  # an untrained network may leave no answer
 
 test-site: install  ## the built site in a real browser, Debian's Chromium [RECORD=1: keep the figures for the appendix]
-	@command -v chromium chromium-browser google-chrome >/dev/null || { apt-get update && apt-get install -y --no-install-recommends chromium; } >/dev/null 2>&1 || echo "no Chromium: it is not here and cannot be installed"
+	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit; done; \
+	{ apt-get update && apt-get install -y --no-install-recommends chromium; } >/dev/null 2>&1 || \
+	echo "no Chromium: it is not here and cannot be installed"
 	$(BIN)/pytest tests/browser
 
 test-colab: install  ## every chapter as on Colab: its versions, an empty folder, a clone [PYTHON=python3.13] [RECORD=1]

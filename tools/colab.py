@@ -53,21 +53,21 @@ def prepare(python: str) -> Path:
 
 def run(inside: Path, chapter: Path, address: str) -> float:
     """Run one notebook alone in an empty folder; returns the seconds that it took, or raises what failed."""
-    folder = Path(tempfile.mkdtemp())  # not below the book, or the notebook would find it without a clone
     notebook, line = nbformat.read(chapter, as_version=4), f'REPOSITORY, REVISION = "{address}", "main"'
     for cell in notebook.cells:
         cell.source = stamp.CELL.sub(line, cell.source)
-    nbformat.write(notebook, folder / chapter.name)
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("REDISCOVER", "TF_", "PYTHON"))}
     environment["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # or the debugger says at every start that it is there
-    begin = time.perf_counter()
-    command = [inside.with_name("jupyter-execute"), "--inplace", f"--timeout={LIMIT}", chapter.name]
-    subprocess.run(command, cwd=folder, env=environment, check=True)
-    seconds, done = time.perf_counter() - begin, nbformat.read(folder / chapter.name, as_version=4)
-    code = [cell for cell in done.cells if cell.cell_type == "code"]
-    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1)), f"{chapter.stem} did not run"
-    assert (folder / pages.NAME / "lib").is_dir(), f"{chapter.stem} did not fetch the book"
-    shutil.rmtree(folder)
+    with tempfile.TemporaryDirectory() as name:  # not below the book, or it would be found without a clone
+        folder = Path(name)
+        nbformat.write(notebook, folder / chapter.name)
+        begin = time.perf_counter()
+        command = [inside.with_name("jupyter-execute"), "--inplace", f"--timeout={LIMIT}", chapter.name]
+        subprocess.run(command, cwd=folder, env=environment, check=True)
+        seconds, done = time.perf_counter() - begin, nbformat.read(folder / chapter.name, as_version=4)
+        code = [cell for cell in done.cells if cell.cell_type == "code"]
+        assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1)), f"{chapter.stem} did not run"
+        assert (folder / pages.NAME / "lib").is_dir(), f"{chapter.stem} did not fetch the book"
     return seconds
 
 
@@ -76,6 +76,7 @@ def main() -> None:
     parser.add_argument("--python", help="the interpreter to use; else the nearest to Colab's that is here")
     parser.add_argument("names", nargs="*", help="chapters, by the beginning of their names; all if none is named")
     options = parser.parse_args()
+    origin, copy = HOME / "origin.git", HOME / "copy"
     chapters = [p for p in sorted((ROOT / "book").glob("*.ipynb")) if p.stem != "how_it_was_made"]
     chosen = [p for p in chapters if not options.names or p.stem.startswith(tuple(options.names))]
     if not chosen:
@@ -83,13 +84,13 @@ def main() -> None:
             f"no chapter begins with {' or '.join(options.names)}; there are {', '.join(p.stem for p in chapters)}"
         )
     inside = prepare(options.python or nearest())
-    origin = HOME / "origin.git"
     subprocess.run(["git", "clone", "--quiet", "--bare", ROOT, origin], check=True)
     # its main is what is checked out here, on whatever branch
     subprocess.run(["git", "-C", origin, "update-ref", "refs/heads/main", "HEAD"], check=True)
+    subprocess.run(["git", "clone", "--quiet", "--branch", "main", origin, copy], check=True)
     seconds = {}
     for chapter in chosen:
-        seconds[chapter.stem] = round(run(inside, chapter, origin.as_uri()), 1)
+        seconds[chapter.stem] = round(run(inside, copy / "book" / chapter.name, origin.as_uri()), 1)
         print(f"{chapter.stem}: {seconds[chapter.stem]:.0f} s", flush=True)
     slow = [name for name, took in seconds.items() if took > LIMIT]
     python = subprocess.check_output([inside, "-V"], text=True).split()[1]

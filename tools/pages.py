@@ -40,7 +40,7 @@ REPAIRS = {
 
 def bundle(pages: Path, into: Path) -> Path:
     """Pack the book into one file, with notebooks, results and images of `pages` instead of the committed ones."""
-    path, unwanted = into / f"{NAME}.zip", {"__pycache__", ".ipynb_checkpoints"}
+    path, unwanted = into / f"{NAME}.zip", {"__pycache__", ".ipynb_checkpoints", ".DS_Store"}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in [ROOT / name for name in FILES] + [f for name in FOLDERS for f in sorted((ROOT / name).rglob("*"))]:
             if file.is_file() and not unwanted.intersection(file.parts):

@@ -1,6 +1,6 @@
 // Draw your own trap: the exact law, the trained translator and the distilled law, all computed in the page.
 //
-// Plain script, no library, no network. `rediscover.trap(place, data)` builds the widget inside an element; the four
+// Plain script, no library, no network. `rediscover.trap(place, data)` builds the widget inside an element; the
 // functions before it are the physics, and are exported so that they can be tested against the library.
 (function (root) {
   "use strict";
@@ -146,7 +146,8 @@
     }
   }
 
-  const shown = (t) => String(+t.toFixed(2)).replace("-", "−");
+  const plain = (t) => (Math.abs(t) < 1e5 ? String(+t.toFixed(2)) : t.toExponential(0).replace("+", ""));
+  const shown = (t) => plain(t).replace("-", "−");
   const path = (points) => "M" + points.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L");
   const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
@@ -220,11 +221,9 @@
     const edge = (x, y, up) => `M${(x - 3.5).toFixed(1)} ${y.toFixed(1)}h7l-3.5 ${up ? -7 : 7}Z`;
     const cross = (x, y) => `M${(x - 3).toFixed(1)} ${(y - 3).toFixed(1)}l6 6m0 -6l-6 6`;
 
-    function potential() {
-      const shape = data.traps[state.trap], noise = data.roughness[state.rough];
-      const value = (s, i) => high - state.depth * (high - low) * s + state.roughness * noise[i] + drawn[i];
-      return shape.map((s, i) => clamp(value(s, i), floor, ceiling));
-    }
+    const unbounded = (i) => high - state.depth * (high - low) * data.traps[state.trap][i]
+      + state.roughness * data.roughness[state.rough][i] + drawn[i];
+    const potential = () => Array.from(drawn, (_, i) => clamp(unbounded(i), floor, ceiling));
 
     const rightEdge = (i) => (i + 1) * data.spacing;
     const outsider = (v) => v < low - 1e-9 || v > high + 1e-9;
@@ -287,7 +286,7 @@
       tip.setAttribute("cy", y.toFixed(1));
     }
 
-    let waiting = 0, saying = 0;
+    let waiting = 0, saying = 0, wanted = "";
     const soon = () => { waiting = waiting || requestAnimationFrame(() => { waiting = 0; render(); }); };
     function report(translator, distilled, beyond) {
       const score = (value) => (value < 0 ? "below 0" : value.toFixed(3)), range = `${shown(low)} … ${shown(high)}`;
@@ -296,6 +295,8 @@
         (beyond ? `${beyond} of ${sites} sites lie outside ${range}, the range of the training: which fails first?`
                 : `All sites lie within ${range}, where they were trained.`);
       said.classList.toggle("trap-warning", beyond > 0);
+      if (words === wanted) return;
+      wanted = words;
       clearTimeout(saying);  // screen readers are told when the hand rests
       saying = setTimeout(() => { said.textContent = words; }, said.textContent ? 250 : 0);
     }
@@ -319,9 +320,10 @@
     const past = [];  // what was drawn before each stroke
     const remember = () => past.push(Float64Array.from(drawn));
     function put(site, value) {
-      drawn[site] += value - potential()[site];
+      drawn[site] += value - unbounded(site);
     }
     canvas.svg.addEventListener("pointerdown", (event) => {
+      if (event.button || !event.isPrimary) return;  // another button opens a menu, a second finger zooms
       canvas.svg.setPointerCapture(event.pointerId);
       last = null;
       remember();

@@ -152,12 +152,13 @@ def slider(draw: Callable[[Figure, object], str], values: Sequence, label: str, 
     move = (
         "const f=this.closest('figure'),i=+this.value,v=this.dataset.values.split('|')[i];"
         "f.querySelectorAll('img').forEach((x,n)=>x.toggleAttribute('hidden',n!==i));"
-        "f.querySelector('output').value=v;this.setAttribute('aria-valuetext',v)"
+        "f.querySelector('span').textContent=v;this.setAttribute('aria-valuetext',v)"
     )
-    control = f'type="range" min="0" max="{len(names) - 1}" value="{first}" aria-valuetext="{escape(names[first])}"'
+    control = f'type="range" autocomplete="off" min="0" max="{len(names) - 1}" value="{first}"'
+    control += f' aria-valuetext="{escape(names[first])}" data-values="{escape("|".join(names))}"'
     return HTML(
-        f'<figure class="slider"><label>{escape(label)} <input {control} data-values="{escape("|".join(names))}" '
-        f'oninput="{escape(move)}"> <output>{escape(names[first])}</output></label><br>{"".join(pictures)}'
+        f'<figure class="slider"><p><label>{escape(label)} <input {control} oninput="{escape(move)}"></label> '
+        f'<span aria-hidden="true">{escape(names[first])}</span></p>{"".join(pictures)}'
         f"<figcaption>{caption}</figcaption></figure>"
-        "<noscript><style>.slider label { display: none }</style></noscript>"
+        "<noscript><style>.slider p { display: none }</style></noscript>"
     )

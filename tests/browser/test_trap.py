@@ -9,6 +9,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
+from sklearn.metrics import r2_score
 
 from rediscover import potentials, simulator
 
@@ -81,6 +82,19 @@ def test_equals_keras_on_a_hundred_potentials(trap, networks, measure):
         measure(f"largest difference between page and Python, 100 potentials, {what}", away, limit)
 
 
+def test_scores_and_signs_as_the_library_does(trap):
+    rng = np.random.default_rng(0)
+    exact, density, wave = rng.normal(size=(3, 40))
+    page = trap()
+    given = page.evaluate("([exact, density]) => rediscover.r2(exact, density)", [exact.tolist(), density.tolist()])
+    assert given == pytest.approx(r2_score(exact, density))
+    turned = page.evaluate(
+        """([psi, dpsi, align]) => rediscover.inBasisOf({ psi, dpsi }, psi.map((x, i) => [-x, -dpsi[i]]), align)""",
+        [wave.tolist(), density.tolist(), [1, 0, 0, 1]],
+    )
+    assert np.allclose(turned, np.stack([wave, density], 1))  # the wave's own sign, not the one handed in
+
+
 def test_mouse_draws_and_stays_on_the_canvas(trap):
     page = trap()
     box, before = page.locator(CANVAS).bounding_box(), potential(page)
@@ -106,12 +120,39 @@ def test_mouse_draws_and_stays_on_the_canvas(trap):
     assert np.allclose(potential(page), before)
 
 
-def test_touch_draws(trap):
+def test_a_finger_draws_and_does_not_scroll(trap):
     page = trap(has_touch=True)
-    box, before = page.locator(CANVAS).bounding_box(), potential(page)
-    page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + 50)
+    box, before, top = page.locator(CANVAS).bounding_box(), potential(page), page.evaluate("scrollY")
+    finger = page.context.new_cdp_session(page)
+    for step in range(5):
+        at = {"x": box["x"] + box["width"] * (0.4 + 0.05 * step), "y": box["y"] + 40 + 20 * step}
+        kind = "touchMove" if step else "touchStart"
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [at]})
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     settled(page)
-    assert np.sum(potential(page) != before) == 1
+    assert np.sum(potential(page) != before) >= 8
+    assert page.evaluate("scrollY") == top
+
+
+def test_another_button_does_not_draw(trap):
+    page = trap()
+    before = potential(page)
+    page.locator(CANVAS).click(button="right")
+    settled(page)
+    assert np.array_equal(potential(page), before)
+
+
+def test_what_is_drawn_stays_where_the_trap_would_leave_the_canvas(trap):
+    page = trap()
+    for label, value in (("Depth", "2"), ("Roughness", "0.6")):
+        page.get_by_label(label).fill(value)
+    wanted = np.linspace(-1, -0.4, 40)
+    page.evaluate("V => rediscover.page.set(V)", wanted.tolist())
+    assert np.allclose(potential(page), wanted)
+    page.locator(CANVAS).focus()
+    page.keyboard.press("ArrowUp")
+    settled(page)
+    assert np.abs(potential(page) - wanted).max() == pytest.approx(0.02)
 
 
 def test_keyboard_chooses_a_site_and_moves_it(trap):
@@ -163,8 +204,23 @@ def test_every_control_does_something(trap):
         assert not np.array_equal(seen[-1], seen[-2])
     page.get_by_role("button", name="Play").click()
     page.wait_for_timeout(400)
-    assert page.get_by_role("slider", name="Site", exact=True).input_value() != "13"
+    site, tip = page.get_by_role("slider", name="Site", exact=True), page.locator(".trap-tip")
+    assert site.input_value() != "13"
     page.get_by_role("button", name="Pause").click()
+    settled(page)
+    resting = site.input_value(), tip.get_attribute("cx")
+    page.wait_for_timeout(400)
+    assert (site.input_value(), tip.get_attribute("cx")) == resting
+    site.fill("3")
+    settled(page)
+    assert tip.get_attribute("cx") != resting[1]
+
+
+def test_scores_are_told_while_it_plays(trap):
+    page = trap()
+    page.get_by_role("button", name="Play").click()
+    page.get_by_label("Depth").fill("2")
+    page.wait_for_function("/lie outside/.test(document.querySelector('.trap-said').textContent)")
 
 
 def test_a_change_is_drawn_in_time(trap, measure):
@@ -208,7 +264,7 @@ def test_sliders_move_by_keyboard_and_are_whole_without_javascript(visit, addres
     after = [image.is_visible() for image in images.all()]
     assert after.index(True) == shown.index(True) + 1
     assert sum(after) == 1
-    assert control.get_attribute("aria-valuetext") == page.locator("figure.slider output").inner_text()
+    assert control.get_attribute("aria-valuetext") == page.locator("figure.slider span").inner_text()
     still = visit(java_script_enabled=False).page
     still.goto(f"{address}/book/{chapter}.html")
     assert sum(image.is_visible() for image in still.locator("figure.slider img").all()) == 1

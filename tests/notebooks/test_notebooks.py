@@ -170,3 +170,12 @@ def test_bootstrap_without_a_network_says_so_in_one_sentence(tmp_path):
     assert done.returncode == 1
     assert "ConnectionError: the book was not fetched, try this cell again when online: " in done.stderr
     assert not (tmp_path / "rediscovering-quantum-mechanics").exists()
+
+
+@pytest.mark.parametrize("name", ["trap.js", "trap.css"])
+def test_the_page_with_the_trap_holds_its_present_code(name):
+    """What the browser runs is inside the notebook's output, where no comparison of outputs looks."""
+    html = "".join(
+        o.get("data", {}).get("text/html", "") for c in code(ROOT / "book" / "trap.ipynb") for o in c.outputs
+    )
+    assert (ROOT / "book" / "web" / name).read_text() in html, "run the chapters again"
