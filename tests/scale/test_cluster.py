@@ -30,7 +30,12 @@ PATH = os.pathsep.join([str(ROOT / "lib"), str(ROOT / "tests" / "scale"), *sys.p
 def start(*command, **environment):
     """Start Python in a process group of its own, which `kill` ends as a machine ends that loses power."""
     environment = {**os.environ, "PYTHONPATH": PATH, **environment}
-    return subprocess.Popen([sys.executable, *map(str, command)], env=environment, start_new_session=True)
+    return subprocess.Popen(
+        [sys.executable, *map(str, command)],
+        env=environment,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # jobs of a script are deaf to Ctrl-C
+    )
 
 
 def kill(process):
