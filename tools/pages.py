@@ -32,6 +32,8 @@ REPAIRS = {
     r'<div id="pst-primary-sidebar" ': '<div id="pst-primary-sidebar" role="region" aria-label="Contents of the book" ',
     # a heading without words, over the first column of a table
     r'<th class="head[^>]*>\s*(<p>\s*</p>)?\s*</th>': "<td></td>",
+    # notebooks are for keeping, not for looking at their source in another tab
+    r'(<a href="[^"]*_sources/[^"]*\.ipynb") target="_blank"': r"\1 download",
     # roles that the standard has given up, and a list without items
     r' role="doc-biblioentry"': "",
     r'<div role="list" class="citation-list">': '<div class="citation-list">',
