@@ -3,6 +3,7 @@
 import re
 import tomllib
 import zipfile
+from base64 import b64decode, b64encode
 from datetime import datetime
 from html import escape
 from io import BytesIO
@@ -25,6 +26,11 @@ MATHJAX = '["input/tex", "output/chtml", "a11y/assistive-mml"]'
 REPAIRS = {
     # the icons come twice, as a font and as 1.5 MB of JavaScript that draws them again
     r"<script[^>]*/fontawesome\.js[^>]*></script>": "",
+    # parts that no page uses: cards and tabs, live code; the index of words, but on the page that searches
+    r"<link[^>]*/sphinx-(design|thebe)[^>]*>": "",
+    r"<script[^>]*/(design-tabs|sphinx-thebe)\.js[^>]*></script>": "",
+    r"<script>const THEBE_JS_URL.*?</script>": "",
+    r'<script src="\.\./(_static/searchtools|_static/language_data|searchindex)\.js"></script>': "",
     # of MathJax only the parts that are used: without its menu and its speech, 0.4 MB less
     r"mathjax/tex-chtml\.js": "mathjax/startup.js",
     r"window\.MathJax = \{": f'window.MathJax = {{"loader": {{"load": {MATHJAX}}}, ',
@@ -90,14 +96,22 @@ def finish(html: Path) -> None:
         text = path.read_text()
         for what, instead in REPAIRS.items():
             text = re.sub(what, instead, text)
-        path.write_text(text)
+        path.write_text(re.sub(r"(?<=data:image/png;base64,)[A-Za-z0-9+/=]+", smaller_text, text))
     for path in html.glob("_sources/**/*.ipynb"):  # what one downloads: the line at the end is for the page
         notebook = nbformat.read(path, as_version=4)
         notebook.cells = [cell for cell in notebook.cells if cell.id != "colophon"]
         path.write_text(nbformat.writes(notebook) + "\n")
-    for path in html.glob("_images/*.png"):  # a palette of 256 colours: half the bytes, and no difference to the eye
-        small = BytesIO()
-        with Image.open(path) as picture:
-            picture.convert("RGBA").quantize(256, Image.Quantize.FASTOCTREE, dither=0).save(small, "PNG", optimize=True)
-        if small.tell() < path.stat().st_size:
-            path.write_bytes(small.getvalue())
+    for path in html.glob("_images/*.png"):
+        path.write_bytes(smaller(path.read_bytes()))
+
+
+def smaller(png: bytes) -> bytes:
+    """The same picture with a palette of 256 colours: half the bytes, and no difference to the eye."""
+    small = BytesIO()
+    with Image.open(BytesIO(png)) as picture:
+        picture.convert("RGBA").quantize(256, Image.Quantize.FASTOCTREE, dither=0).save(small, "PNG", optimize=True)
+    return min(small.getvalue(), png, key=len)
+
+
+def smaller_text(png: re.Match) -> str:
+    return b64encode(smaller(b64decode(png.group()))).decode()

@@ -24,7 +24,7 @@ def test_no_page_complains_or_asks_for_anything_elsewhere(pages, address, visit,
         assert all(url.startswith((address, "data:", "blob:")) for url in seen.requests), name
         weights[name] = seen.bytes
     name = max(weights, key=weights.get)
-    measure(f"heaviest of {len(pages)} pages with all that it loads ({name}), MB", round(weights[name] / 1e6, 2), 2.5)
+    measure(f"heaviest of {len(pages)} pages with all that it loads ({name}), MB", weights[name] / 1e6, 2.5)
 
 
 @pytest.mark.parametrize("width", [390, 1440])
@@ -60,7 +60,7 @@ def test_first_page_shows_soon(address, visit, measure):
         page = visit().page
         page.goto(f"{address}/book/intro.html", wait_until="load")
         times.append(page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
-    measure("introduction shows, cold cache, median of 5, ms", round(statistics.median(times)), 1500)
+    measure("introduction shows, cold cache, median of 5, ms", statistics.median(times), 1500)
 
 
 def test_offline_and_from_a_folder(html, visit):
