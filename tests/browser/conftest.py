@@ -71,19 +71,20 @@ class Visit:
     def __init__(self, browser, **options):
         self.context = browser.new_context(**options)
         self.page = self.context.new_page()
-        self.complaints, self.requests, self.bytes = [], [], 0
+        self.complaints, self.requests, self.finished = [], [], []
         self.page.on("pageerror", lambda error: self.complain(str(error)))
         self.page.on("console", lambda m: self.complain(m.text) if m.type in ("error", "warning") else None)
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("requestfailed", lambda request: self.complain(f"{request.url}: {request.failure}"))
-        self.page.on("requestfinished", self.weigh)
+        self.page.on("requestfinished", lambda request: self.finished.append(request))
 
     def complain(self, text):
         if not any(known in text for known in KNOWN):
             self.complaints.append(text)
 
-    def weigh(self, request):
-        self.bytes += request.sizes()["responseBodySize"]
+    def weigh(self):
+        """Bytes of all that was fetched."""
+        return sum(request.sizes()["responseBodySize"] for request in self.finished)
 
 
 @pytest.fixture

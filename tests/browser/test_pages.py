@@ -5,6 +5,9 @@ import statistics
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+# Until all formulas are set, and their fonts there.
+FORMULAS = "Promise.resolve(window.MathJax?.startup?.promise).then(() => document.fonts.ready).then(() => null)"
+
 
 @pytest.fixture(scope="module")
 def pages(html):
@@ -18,11 +21,11 @@ def test_no_page_complains_or_asks_for_anything_elsewhere(pages, address, visit,
     weights = {}
     for name in pages:
         seen = visit(viewport={"width": 1440, "height": 900})
-        seen.page.goto(f"{address}/{name}", wait_until="load")
-        seen.page.wait_for_timeout(200)
+        seen.page.goto(f"{address}/{name}", wait_until="networkidle")
+        seen.page.evaluate(FORMULAS)
         assert not seen.complaints, f"{name}: {seen.complaints}"
         assert all(url.startswith((address, "data:", "blob:")) for url in seen.requests), name
-        weights[name] = seen.bytes
+        weights[name] = seen.weigh()
     name = max(weights, key=weights.get)
     measure(f"heaviest of {len(pages)} pages with all that it loads ({name}), MB", weights[name] / 1e6, 2.5)
 
