@@ -117,10 +117,9 @@ def _(answer):
             return f"At V = {V} the entries are complex: cosh and sinh do without."
         if T.shape != (2, 2):
             return f"At V = {V} the result must have the shape (2, 2); got {T.shape}."
-        if not np.isfinite(T).all() and V > 0:
-            return f"At V = {V} an entry is not finite: the root of a negative number? cosh and sinh do without."
         if not np.isfinite(T).all():
-            return f"At V = {V} an entry is not finite: what is sin(ka)/k when k goes to 0?"
+            forbidden = "the root of a negative number? cosh and sinh do without."
+            return f"At V = {V} an entry is not finite: {forbidden if V > 0 else 'what is sin(ka)/k when k goes to 0?'}"
         if _near(T.T, exact):
             return "Rows and columns are exchanged: the columns are what becomes of (1, 0) and of (0, 1)."
         if not np.isclose(np.linalg.det(T), 1):

@@ -35,6 +35,12 @@ def networks():
     return space["gru"], space["population"], space["best"]
 
 
+def told(page, theory):
+    """The score of a theory, as the page says it."""
+    said = page.locator(".trap-said").inner_text()
+    return float(said.split(theory)[1].split()[0].strip(",."))
+
+
 @pytest.fixture
 def trap(visit, address):
     def open_it(**options):
@@ -174,12 +180,11 @@ def test_says_where_nobody_trained_it_and_lets_it_fail(trap):
     assert "All sites lie within" in said.inner_text()
     page.get_by_label("Depth").fill("2")
     page.wait_for_function("document.querySelector('.trap-said').textContent.includes('outside')")
-    text = said.inner_text()
-    translator, law = (float(text.split(who)[1].split()[0].strip(",.")) for who in ("translator", "distilled law"))
+    translator, law = told(page, "translator"), told(page, "distilled law")
     assert translator < 0.9 < law
     page.get_by_role("combobox").select_option("lattice")  # and there the law fails, too
     page.wait_for_function(f"!document.querySelector('.trap-said').textContent.includes('law {law:.3f}')")
-    assert float(said.inner_text().split("distilled law")[1].split()[0].strip(",.")) < 0.9
+    assert told(page, "distilled law") < 0.9
 
 
 def test_marks_beyond_the_edge_are_drawn_as_such(trap):
