@@ -13,9 +13,12 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 import yaml
+
+import contents
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
 COMPARISONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt, "==": operator.eq}
@@ -40,22 +43,27 @@ class Chapters:
     """What the chapters say: their numbers, and the cells that show them."""
 
     def __init__(self, notebooks: Path, results: Path):
-        self.results = {path.stem: json.loads(path.read_text()) for path in sorted(results.glob("*.json"))}
-        self.cells = {path.stem: json.loads(path.read_text())["cells"] for path in sorted(notebooks.glob("*.ipynb"))}
-        self.links = {name: links(name, cells) for name, cells in self.cells.items()}
+        self.notebooks, self.folder = notebooks, results
+        self.read = cache(lambda path: json.loads(path.read_text(encoding="utf-8")) if path.exists() else {})
+        self.judged: dict[str, dict] = {}  # results of the chapters that claims speak of
+
+    def cells(self, chapter: str) -> list[dict]:
+        return self.read(self.notebooks / f"{chapter}.ipynb").get("cells", [])
 
     def link(self, place: str) -> str:
         chapter, name = split(place, 2, "cell")
-        if name not in self.links.get(chapter, {}):
-            known = ", ".join(self.links.get(chapter, {})) or "no such notebook"
-            raise ValueError(f"no cell {name!r} in {chapter}.ipynb; cells are found by a figure or heading: {known}")
-        return self.links[chapter][name]
+        known = links(chapter, self.cells(chapter))
+        if name not in known:
+            names = ", ".join(known) or "no such notebook"
+            raise ValueError(f"no cell {name!r} in {chapter}.ipynb; cells are found by a figure or heading: {names}")
+        return known[name]
 
     def result(self, place: str):
         chapter, *keys = split(place, None, "result")
-        found = self.results.get(chapter)
-        if found is None:
+        found = self.read(self.folder / f"{chapter}.json")
+        if not found:
             raise ValueError(f"no result {place!r}: there is no {chapter}.json")
+        self.judged[chapter] = found
         for key in keys:
             if not isinstance(found, dict) or key not in found:
                 known = ", ".join(found) if isinstance(found, dict) else "numbers"
@@ -64,7 +72,7 @@ class Chapters:
         return found
 
     def heading(self, chapter: str) -> str:
-        title = next(title for cell in self.cells[chapter] for title in headings(cell))
+        title = next(title for cell in self.cells(chapter) for title in headings(cell))
         run = self.result(f"{chapter} / _run")
         day = date.fromisoformat(run["date"][:10])
         number = re.sub(r"^0*(\d+)_.*", r"Chapter \1: ", chapter)
@@ -166,10 +174,10 @@ def typeset(words: str) -> str:
     return words.replace("-", "−").replace(" ", "\N{NO-BREAK SPACE}")
 
 
-# --- verdicts
+# --- outcomes
 
 
-def verdict(parts: list[bool] | list[str]) -> str:
+def outcome(parts: list[bool] | list[str]) -> str:
     """Judge by numbers in or out of their band, or by rows judged before."""
     if all(part in (True, "holds") for part in parts):
         return "holds"
@@ -177,10 +185,10 @@ def verdict(parts: list[bool] | list[str]) -> str:
 
 
 def judge(claim: dict, chapters: Chapters) -> tuple[str, list[str]]:
-    """Give the verdict on a claim and the rows of its table."""
+    """Give the outcome of a claim and the rows of its table."""
     if "status" in claim:
         return OPEN, []
-    verdicts, rows = [], []
+    outcomes, rows = [], []
     for entry in claim["evidence"]:
         values, (inside, edges, limits) = measure(entry, chapters), band(entry["band"])
         good = [inside(x) for x in values]
@@ -188,10 +196,10 @@ def judge(claim: dict, chapters: Chapters) -> tuple[str, list[str]]:
         ends = dict.fromkeys(write(x, edges) for x in ([min(known), max(known)] if known else []))
         if len(known) < len(values):
             ends["none"] = None
-        verdicts.append(verdict(good))
-        found = " … ".join(ends), limits, f"{verdicts[-1]}, {sum(good)} of {len(good)}"
+        outcomes.append(outcome(good))
+        found = " … ".join(ends), limits, f"{outcomes[-1]}, {sum(good)} of {len(good)}"
         rows.append(f"| [{entry['what']}]({chapters.link(entry['cell'])}) | {' | '.join(map(typeset, found))} |")
-    whole = verdict(verdicts)
+    whole = outcome(outcomes)
     return ("partly" if whole == "holds" and "at_most" in claim else whole), rows
 
 
@@ -222,7 +230,7 @@ def check_claim(claim: dict, originals: dict) -> None:
 
 def page(claims: Path, notebooks: Path, results: Path) -> str:
     """Write the ledger; a ValueError names the claim that lacks its cell or its result, or that cannot be read."""
-    ledger, chapters = yaml.safe_load(claims.read_text()), Chapters(notebooks, results)
+    ledger, chapters = yaml.safe_load(claims.read_text(encoding="utf-8")), Chapters(notebooks, results)
     check(ledger, {"claims"}, {"original", "without_a_band"}, claims.name)
     originals = ledger.get("original", {})
     sections: dict[str, list[str]] = {}
@@ -261,11 +269,11 @@ def page(claims: Path, notebooks: Path, results: Path) -> str:
 
 def warning(chapters: Chapters) -> list[str]:
     """Say first of all if the numbers come from a run at tiny sizes."""
-    tiers = {found["_run"]["tier"] for found in chapters.results.values() if "_run" in found}
+    tiers = {found["_run"]["tier"] for found in chapters.judged.values() if "_run" in found}
     if tiers <= {"standard"}:
         return []
     what = f"These numbers come from a {' and a '.join(sorted(tiers))} run"
-    return [f":::{{warning}}\n{what}: sizes too small to show anything. The verdicts mean nothing.\n:::"]
+    return [f":::{{warning}}\n{what}: sizes too small to show anything. The outcomes mean nothing.\n:::"]
 
 
 def overview(originals: dict, claims: list[dict], judged: dict[str, str]) -> str:
@@ -284,7 +292,7 @@ def block(claim: dict, found: str, rows: list[str]) -> str:
     if "limits" in claim:
         lines.append(f"*Limits:* {claim['limits']}")
     if rows:
-        lines.append("\n".join(["| measured | found | band | verdict |", "|---|---|---|---|", *rows]))
+        lines.append("\n".join(["| measured | found | band | outcome |", "|---|---|---|---|", *rows]))
     return "\n\n".join(lines)
 
 
@@ -303,7 +311,9 @@ def predictions(entries: list[dict], chapters: Chapters, name: str) -> str:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="write nothing; fail if the page is not up to date")
-    parser.add_argument("--results", type=Path, help="print the page for the results in this folder")
+    parser.add_argument(
+        "--results", type=lambda name: Path(name).expanduser(), help="print the page for the results in this folder"
+    )
     options = parser.parse_args(arguments)
     target = BOOK / "claims.md"
     try:
@@ -313,8 +323,8 @@ def main(arguments: list[str] | None = None) -> None:
     if options.results:
         print(new)
     elif not options.check:
-        target.write_text(new)
-    elif not target.exists() or target.read_text() != new:
+        contents.write(target, new)
+    elif not target.exists() or target.read_text(encoding="utf-8") != new:
         sys.exit(f"{target} is not what claims.yml and the results say: run make claims")
 
 

@@ -198,7 +198,7 @@ def load_or_train(
     artifact = _train(config, train, home / name) if found is None else _load(config, found)
     if folder is None:  # `make chapters` ships what the run used, and nothing else
         _build().mkdir(parents=True, exist_ok=True)
-        with open(_build() / "used.txt", "a") as used:
+        with open(_build() / "used.txt", "a", encoding="utf-8") as used:
             used.write(f"{name} {artifact.seconds}\n")
     return artifact
 
@@ -276,7 +276,7 @@ def results(chapter: str, folder: Path | str | None = None) -> dict[str, Any]:
     places = [_build() / "results", ROOT / "book" / "results"] if folder is None else [Path(folder)]
     for place in places:
         if (place / f"{chapter}.json").exists():
-            return json.loads((place / f"{chapter}.json").read_text())
+            return json.loads((place / f"{chapter}.json").read_text(encoding="utf-8"))
     raise FileNotFoundError(f"no {chapter}.json in {' or '.join(map(str, places))}: run chapter {chapter} first")
 
 

@@ -51,12 +51,12 @@ def wait(condition, seconds=60):
 
 
 def log(folder, event):
-    lines = (folder / "log").read_text().split("\n")[:-1] if (folder / "log").exists() else []
+    lines = (folder / "log").read_text(encoding="utf-8").split("\n")[:-1] if (folder / "log").exists() else []
     return {(int(x), int(pid)) for what, x, pid in map(str.split, lines) if what == event}
 
 
 def runs(folder, event):
-    lines = (folder / "log").read_text().split("\n")[:-1]
+    lines = (folder / "log").read_text(encoding="utf-8").split("\n")[:-1]
     return Counter(int(line.split()[1]) for line in lines if line.startswith(event))
 
 
@@ -75,8 +75,13 @@ def hold(tmp_path, monkeypatch):
 def scheduler(tmp_path):
     """A scheduler with its address, and what is started with it ends with it."""
     started = [start("-m", "dask", "scheduler", "--host=127.0.0.1", "--port=0", "--no-dashboard", *at(tmp_path))]
-    wait(lambda: (tmp_path / "scheduler.json").exists() and (tmp_path / "scheduler.json").read_text().endswith("}"))
-    started[0].address = json.loads((tmp_path / "scheduler.json").read_text())["address"]
+    wait(
+        lambda: (
+            (tmp_path / "scheduler.json").exists()
+            and (tmp_path / "scheduler.json").read_text(encoding="utf-8").endswith("}")
+        )
+    )
+    started[0].address = json.loads((tmp_path / "scheduler.json").read_text(encoding="utf-8"))["address"]
     started[0].started = started
     yield started[0]
     for process in reversed(started):
@@ -211,15 +216,15 @@ def test_verdicts_do_not_depend_on_the_workers(tmp_path, monkeypatch, scheduler)
 
 
 def test_the_example_of_the_page_prints_what_the_page_shows(tmp_path):
-    page = (ROOT / "book" / "scaling.md").read_text()
+    page = (ROOT / "book" / "scaling.md").read_text(encoding="utf-8")
     for name, code in re.findall(r"```\{code-block\} python\n:caption: (\S+)\n\n(.*?)```", page, re.DOTALL):
-        (tmp_path / name).write_text(code)
+        (tmp_path / name).write_text(code, encoding="utf-8")
     (shown,) = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
     for workers in ([], ["2"]):
         command = [sys.executable, "run_trials.py", *workers]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), PATH])}
         environment.pop("DASK_SCHEDULER_ADDRESS", None)
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True, encoding="utf-8")
         assert done.stdout == shown
         for path in (tmp_path / "rows").iterdir():
             path.unlink()

@@ -51,7 +51,7 @@ def public(module):
 def imported(name):
     """List the top-level packages, and the modules of this library, that the source of a module imports."""
     found = set()
-    for node in ast.walk(ast.parse((FOLDER / f"{name}.py").read_text())):
+    for node in ast.walk(ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -80,7 +80,9 @@ def test_light_modules_pull_in_neither_tensorflow_nor_matplotlib_nor_dask():
     light = [*ORDER[: ORDER.index("layers")], "evidence", "sweep"]  # theory is read off a Keras model
     lines = ["import sys, rediscover", *(f"import rediscover.{name}" for name in light)]
     lines += ["print(sorted({'tensorflow', 'keras', 'matplotlib', 'dask', 'distributed'} & set(sys.modules)))"]
-    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], cwd=FOLDER.parent, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], cwd=FOLDER.parent, capture_output=True, encoding="utf-8"
+    )
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
 
 

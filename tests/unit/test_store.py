@@ -84,7 +84,7 @@ def test_trains_once_and_loads_the_same(root):
         assert second.arrays[name].dtype == array.dtype
     name = f"demo-{store.key(CONFIG)}.npz"
     assert files(root) == [f"_build/smoke/artifacts/{name}", "_build/smoke/used.txt"]
-    assert (root / "_build/smoke/used.txt").read_text() == 2 * f"{name} {first.seconds}\n"
+    assert (root / "_build/smoke/used.txt").read_text(encoding="utf-8") == 2 * f"{name} {first.seconds}\n"
 
 
 def test_tiers_do_not_share(root, monkeypatch):
@@ -190,7 +190,7 @@ def test_interrupted_write_keeps_the_old_file(tmp_path):
     with pytest.raises(KeyboardInterrupt), store.atomic_write(path) as file:
         file.write(b"ne")
         raise KeyboardInterrupt
-    assert path.read_text() == "old" and files(tmp_path) == ["deep/note.txt"]
+    assert path.read_text(encoding="utf-8") == "old" and files(tmp_path) == ["deep/note.txt"]
 
 
 def test_record_and_results_round_trip(root):
@@ -233,4 +233,4 @@ def test_record_refuses_what_is_not_a_result(root, values, error):
 
 
 def test_record_writes_plain_json(root):
-    assert json.loads(store.record("02_demo", {"x": 1}).read_text())["x"] == 1
+    assert json.loads(store.record("02_demo", {"x": 1}).read_text(encoding="utf-8"))["x"] == 1

@@ -171,7 +171,7 @@ def test_no_table_without_a_folder(tmp_path):
 
 def rewrite(**change):
     def damage(path):
-        path.write_text(json.dumps(json.loads(path.read_text()) | change))
+        path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | change), encoding="utf-8")
 
     return damage
 
@@ -182,8 +182,8 @@ def rewrite(**change):
         lambda path: path.write_bytes(b""),
         lambda path: path.write_bytes(path.read_bytes()[:-20]),
         lambda path: path.write_bytes(b"\xff\xfe"),
-        lambda path: path.write_text("[1]"),
-        lambda path: path.write_text("{}"),
+        lambda path: path.write_text("[1]", encoding="utf-8"),
+        lambda path: path.write_text("{}", encoding="utf-8"),
         rewrite(config={"seed": 7, "noise": 0.0}),
         rewrite(recipe=3),
         rewrite(error={}),
@@ -259,7 +259,7 @@ def test_bad_numbers_are_refused(tmp_path, arguments, error, message):
 
 
 def test_folder_must_not_be_a_file(tmp_path):
-    (tmp_path / "rows").write_text("")
+    (tmp_path / "rows").write_text("", encoding="utf-8")
     with pytest.raises(ValueError, match=r"folder must be a directory; .*rows is a file"):
         sweep.run(nested, GRID, tmp_path / "rows")
 
@@ -288,7 +288,7 @@ def test_packed_rows_are_the_table_of_the_folder(tmp_path):
     rows = sweep.run(draw, GRID, tmp_path / "rows") + sweep.run(picky, [{"x": 1}], tmp_path / "rows")
     path = sweep.pack(rows[::-1], tmp_path / "packed" / "rows.jsonl")
     assert sweep.table(path) == sweep.table(tmp_path / "rows")
-    assert len(path.read_text().splitlines()) == len(rows)
+    assert len(path.read_text(encoding="utf-8").splitlines()) == len(rows)
 
 
 @pytest.mark.parametrize(
@@ -303,7 +303,7 @@ def test_what_is_no_row_is_not_packed(row, tmp_path):
 
 def test_a_damaged_line_is_named(tmp_path):
     path = sweep.pack(sweep.run(draw, GRID, tmp_path / "rows"), tmp_path / "rows.jsonl")
-    path.write_text(path.read_text().replace('"result"', '"resold"', 1))
+    path.write_text(path.read_text(encoding="utf-8").replace('"result"', '"resold"', 1), encoding="utf-8")
     with pytest.raises(ValueError, match=r"rows\.jsonl, line 1: corrupt or foreign"):
         sweep.table(path)
     with pytest.raises(FileNotFoundError, match="no folder or file"):

@@ -37,7 +37,7 @@ def test_a_stopped_sweep_goes_on_and_is_packed_when_it_is_whole(tmp_path, capsys
 
 def test_growth_is_timed_from_nothing_every_time(tmp_path, monkeypatch):
     monkeypatch.setattr(sweep, "run", lambda trial, configs, folder, workers: [{"seconds": 1.0} for _ in configs])
-    timed = json.loads(sweeps.growth((1, 2), (1, 2), tmp_path).read_text())["timed"]
+    timed = json.loads(sweeps.growth((1, 2), (1, 2), tmp_path).read_text(encoding="utf-8"))["timed"]
     assert [(row["workers"], row["trials"], row["in_trials"]) for row in timed] == [
         (1, 1, 1.0),
         (1, 2, 2.0),

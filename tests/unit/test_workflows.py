@@ -14,14 +14,14 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 def test_they_fit_the_schema():
     command = [Path(sys.executable).with_name("check-jsonschema"), "--builtin-schema", "vendor.github-workflows"]
-    done = subprocess.run([*command, *WORKFLOWS], capture_output=True, text=True)
+    done = subprocess.run([*command, *WORKFLOWS], capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_steps_call_make(path):
-    targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.M))
-    jobs = yaml.safe_load(path.read_text())["jobs"].values()
+    targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    jobs = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].values()
     lines = [step["run"] for job in jobs for step in job["steps"] if "run" in step]
     matrix = [value for job in jobs for value in job.get("strategy", {}).get("matrix", {}).get("versions", [])]
     assert lines
@@ -35,8 +35,10 @@ def test_steps_call_make(path):
 def test_an_alarm_opens_one_issue_only(tmp_path):
     fake, log = tmp_path / "gh", tmp_path / "log"
     for already, expected in (("", 1), ("12 The weekly run from nothing fails", 0)):
-        fake.write_text(f'#!/bin/sh\necho "$@" >> {log}\n[ "$2" = list ] && printf %s "{already}"\nexit 0\n')
+        fake.write_text(
+            f'#!/bin/sh\necho "$@" >> {log}\n[ "$2" = list ] && printf %s "{already}"\nexit 0\n', encoding="utf-8"
+        )
         fake.chmod(0o755)
-        log.write_text("")
+        log.write_text("", encoding="utf-8")
         subprocess.run(["make", "-s", "alarm", f"GH={fake}", "RUN=https://example.org/run/1"], cwd=ROOT, check=True)
-        assert log.read_text().count("issue create") == expected
+        assert log.read_text(encoding="utf-8").count("issue create") == expected
