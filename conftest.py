@@ -1,15 +1,24 @@
 """Settings of the tests that have to reach book/ as well as tests/."""
 
-import os
-
 from hypothesis import settings
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+import contents
+import environment
+
+# Whoever calls pytest, also from a git hook: the tests and the notebooks that they run see the same settings, and
+# no repository but their own.
+environment.isolate()
 
 # The same examples every time, and no limit on the time of one: a shared machine may stall for seconds.
 settings.register_profile("book", derandomize=True, deadline=None, database=None)
 settings.load_profile("book")
+
+
+def pytest_ignore_collect(collection_path):
+    """Run no notebook that is none of the book's."""
+    if collection_path.suffix == ".ipynb" and collection_path not in contents.notebooks():
+        return True
+    return None
 
 
 def pytest_collectstart(collector):

@@ -9,6 +9,7 @@ A run writes below _build/<tier>/ only:
     artifacts/    what was trained in this run
     used.txt      the artefacts that the chapters asked for, with their training time in seconds
     state.json    how far the run came
+    kernels.txt   what the kernels said to the terminal, beside what stands in the notebooks
 """
 
 import argparse
@@ -31,7 +32,10 @@ import nbformat
 import papermill
 
 import claims
+import contents
+import environment
 import pages
+from rediscover import store
 
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "book"
@@ -114,7 +118,7 @@ def execute(chapter: Path, home: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     begin = time.perf_counter()
     try:
-        with heartbeat(chapter.stem):
+        with heartbeat(chapter.stem), aside(home / "kernels.txt"):
             papermill.execute_notebook(
                 str(chapter),
                 str(unfinished),
@@ -134,8 +138,21 @@ def execute(chapter: Path, home: Path) -> None:
             os._exit(130)  # at once: what asyncio says of the tasks left behind would bury the line above
         sys.exit(1)
     done = clean(nbformat.read(unfinished, as_version=4))
-    write_text(target, nbformat.writes(done).rstrip("\n") + "\n")
+    if lost := without_picture(done):
+        sys.exit(f"{chapter.stem} has a caption but no picture in {', '.join(lost)}; see {unfinished}")
+    contents.write(target, nbformat.writes(done).rstrip("\n") + "\n")
     unfinished.unlink()
+
+
+def without_picture(notebook: nbformat.NotebookNode) -> list[str]:
+    """Cells that promise a figure and show none, as if drawn for no screen; each by its name."""
+    lost = []
+    for number, cell in enumerate(notebook.cells, 1):
+        figure = cell.metadata.get("mystnb", {}).get("figure")
+        kinds = [kind for output in cell.get("outputs", []) for kind in output.get("data", {})]
+        if figure and not any(kind.startswith("image/") for kind in kinds):
+            lost.append(f"cell {number} ({figure.get('name', 'without a name')})")
+    return lost
 
 
 @contextmanager
@@ -154,6 +171,21 @@ def heartbeat(name: str, every: float = 30.0):
         yield
     finally:
         done.set()
+
+
+@contextmanager
+def aside(path: Path):
+    """Give what a kernel says to the terminal a file of its own: TensorFlow repeats there what the notebook shows."""
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with open(path, "ab") as file, os.fdopen(terminal, "w", encoding="utf-8", buffering=1) as stderr:
+        os.dup2(file.fileno(), 2)
+        sys.stderr, old = stderr, sys.stderr
+        try:
+            yield
+        finally:
+            sys.stderr = old
+            os.dup2(terminal, 2)
 
 
 def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -177,7 +209,8 @@ def site(tier: str | None, into: Path) -> Path:
     source = into / "_build" / "site"
     for folder in (source, into / "_build" / "html", into / "_build" / ".doctrees"):
         shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(BOOK, source / "book", ignore=shutil.ignore_patterns("artifacts", "sweeps", ".*"))
+    strays = [path.name for path in BOOK.glob("*.ipynb") if path not in chapters()]
+    shutil.copytree(BOOK, source / "book", ignore=shutil.ignore_patterns("artifacts", "sweeps", ".*", *strays))
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(ROOT / name, source)
     if tier is not None:
@@ -185,7 +218,7 @@ def site(tier: str | None, into: Path) -> Path:
         for part, target in (("notebooks", "."), ("results", "results"), ("images", "images")):
             if (BUILD / tier / part).exists():
                 shutil.copytree(BUILD / tier / part, source / "book" / target, dirs_exist_ok=True)
-    (source / "book" / "claims.md").write_text(ledger(source / "book", source / "book" / "results"))
+    contents.write(source / "book" / "claims.md", ledger(source / "book", source / "book" / "results"))
     (source / "_static").mkdir()
     shutil.copy(BOOK / "web" / "book.css", source / "_static")
     archive = pages.bundle(source / "book", source)
@@ -224,7 +257,7 @@ def publish() -> None:
     for part, target in (("notebooks", BOOK), ("results", BOOK / "results"), ("images", BOOK / "images")):
         for path in sorted((home / part).glob("*")):
             replace(path, target / path.name)
-    write_text(BOOK / "claims.md", page)
+    contents.write(BOOK / "claims.md", page)
     for name, place in places.items():
         if place != shipped:
             replace(place / name, shipped / name)
@@ -239,7 +272,7 @@ def publish() -> None:
 
 def chapters() -> list[Path]:
     """The notebooks, in the order in which they run: the appendix, which shows what the others cost, comes last."""
-    return sorted(BOOK.glob("*.ipynb"), key=lambda path: (path.stem == "how_it_was_made", path))
+    return contents.notebooks(ROOT)
 
 
 def fingerprint(chapter: Path) -> str:
@@ -261,7 +294,7 @@ def check_complete(tier: str) -> None:
 
 def used(home: Path) -> dict[str, float]:
     path = home / "used.txt"
-    rows = [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+    rows = [line.split() for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
     return {name: float(seconds) for name, seconds in rows}
 
 
@@ -285,27 +318,17 @@ def version(package: str) -> str:
 
 
 def read_json(path: Path, default: dict | None = None) -> dict:
-    return json.loads(path.read_text()) if path.exists() or default is None else default
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() or default is None else default
 
 
 def write_json(path: Path, values: dict) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps(values, indent=1) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file that appears under its name only when it is complete."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text)
-    os.replace(temporary, path)
+    contents.write(path, json.dumps(values, indent=1) + "\n")
 
 
 def replace(source: Path, target: Path) -> None:
-    """Copy a file under a temporary name, so that whoever is stopped half-way leaves the old one."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.tmp")
-    shutil.copyfile(source, temporary)
-    os.replace(temporary, target)
+    """Copy a file so that whoever is stopped half-way leaves the old one."""
+    with open(source, "rb") as old, store.atomic_write(target) as new:
+        shutil.copyfileobj(old, new)
 
 
 def main() -> None:
@@ -320,6 +343,7 @@ def main() -> None:
     )
     commands.add_parser("publish", help="write the last standard run back into book/")
     options = parser.parse_args()
+    environment.isolate()
     if options.command == "run":
         run(options.tier, options.retrain)
     elif options.command == "site":

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import nbformat
 
+import contents
+import environment
 import pages
 import stamp
 from rediscover import store
@@ -43,11 +45,13 @@ def prepare(python: str) -> Path:
     inside = HOME / "venv" / "bin" / "python"
     pins = [f"{name}=={version}" for name, version in VERSIONS.items()]
     subprocess.run([inside, "-m", "pip", "install", "--disable-pip-version-check", "-q", *pins, *RUNNER], check=True)
-    where = subprocess.check_output([inside, "-c", "import site; print(site.getsitepackages()[0])"], text=True)
+    where = subprocess.check_output([inside, "-c", "import site; print(site.getsitepackages()[0])"], encoding="utf-8")
     packages = Path(where.strip())
     (packages / "google" / "colab").mkdir(parents=True)
     (packages / "google" / "colab" / "__init__.py").touch()
-    (packages / "colab_at_start.pth").write_text("import google.colab\n")  # Colab's kernel has it loaded
+    (packages / "colab_at_start.pth").write_text(
+        "import google.colab\n", encoding="utf-8"
+    )  # Colab's kernel has it loaded
     return inside
 
 
@@ -56,14 +60,15 @@ def run(inside: Path, chapter: Path, address: str) -> float:
     notebook, line = nbformat.read(chapter, as_version=4), f'REPOSITORY, REVISION = "{address}", "main"'
     for cell in notebook.cells:
         cell.source = stamp.CELL.sub(line, cell.source)
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("REDISCOVER", "TF_", "PYTHON"))}
-    environment["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # or the debugger says at every start that it is there
+    ours = ("REDISCOVER", *environment.SETTINGS)
+    bare = {k: v for k, v in environment.isolated().items() if not k.startswith(ours)}
+    bare["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # or the debugger says at every start that it is there
     with tempfile.TemporaryDirectory() as name:  # not below the book, or it would be found without a clone
         folder = Path(name)
         nbformat.write(notebook, folder / chapter.name)
         begin = time.perf_counter()
         command = [inside.with_name("jupyter-execute"), "--inplace", f"--timeout={LIMIT}", chapter.name]
-        subprocess.run(command, cwd=folder, env=environment, check=True)
+        subprocess.run(command, cwd=folder, env=bare, check=True)
         seconds, done = time.perf_counter() - begin, nbformat.read(folder / chapter.name, as_version=4)
         code = [cell for cell in done.cells if cell.cell_type == "code"]
         assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1)), f"{chapter.stem} did not run"
@@ -76,8 +81,9 @@ def main() -> None:
     parser.add_argument("--python", help="the interpreter to use; else the nearest to Colab's that is here")
     parser.add_argument("names", nargs="*", help="chapters, by the beginning of their names; all if none is named")
     options = parser.parse_args()
+    environment.isolate()
     origin, copy = HOME / "origin.git", HOME / "copy"
-    chapters = [p for p in sorted((ROOT / "book").glob("*.ipynb")) if p.stem != "how_it_was_made"]
+    chapters = [p for p in contents.notebooks() if p.stem != "how_it_was_made"]
     chosen = [p for p in chapters if not options.names or p.stem.startswith(tuple(options.names))]
     if not chosen:
         parser.error(
@@ -93,7 +99,7 @@ def main() -> None:
         seconds[chapter.stem] = round(run(inside, copy / "book" / chapter.name, origin.as_uri()), 1)
         print(f"{chapter.stem}: {seconds[chapter.stem]:.0f} s", flush=True)
     slow = [name for name, took in seconds.items() if took > LIMIT]
-    python = subprocess.check_output([inside, "-V"], text=True).split()[1]
+    python = subprocess.check_output([inside, "-V"], encoding="utf-8").split()[1]
     keep = os.environ.get("RECORD") == "1" and chosen == chapters and not slow
     report = {"python": python, "packages": VERSIONS, "cores": os.cpu_count(), "limit": LIMIT, "seconds": seconds}
     print(store.record("colab", report, ROOT / "book" / "results" if keep else HOME))

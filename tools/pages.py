@@ -13,14 +13,11 @@ from urllib.parse import urlencode
 import nbformat
 from PIL import Image
 
+import contents
 import stamp
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "rediscovering-quantum-mechanics"
-# What one needs to read, run and change the book.
-FILES = [".gitignore", "Makefile", "_config.yml", "_toc.yml", "conftest.py", "pyproject.toml", "requirements.txt"]
-FILES += ["CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "README.md"]
-FOLDERS = [".ci", ".github", "benchmarks", "book", "lib", "tests", "tools"]
 MATHJAX = '["input/tex", "output/chtml", "a11y/assistive-mml"]'
 # What is written into the pages, and what stands there instead.
 REPAIRS = {
@@ -48,14 +45,12 @@ REPAIRS = {
 
 def bundle(pages: Path, into: Path) -> Path:
     """Pack the book into one file, with notebooks, results and images of `pages` instead of the committed ones."""
-    path, unwanted = into / f"{NAME}.zip", {"__pycache__", ".ipynb_checkpoints", ".DS_Store"}
+    path = into / f"{NAME}.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in [ROOT / name for name in FILES] + [f for name in FOLDERS for f in sorted((ROOT / name).rglob("*"))]:
-            if file.is_file() and not unwanted.intersection(file.parts):
-                shown = pages.parent / file.relative_to(ROOT)
-                archive.write(
-                    shown if shown.exists() and "book" in shown.parts else file, NAME / file.relative_to(ROOT)
-                )
+        for file in contents.files(ROOT):
+            name = file.relative_to(ROOT)
+            shown = pages.parent / name
+            archive.write(shown if name.parts[0] == "book" and shown.exists() else file, NAME / name)
     return path
 
 
@@ -64,16 +59,16 @@ def sign(pages: Path, mode: str, costs: dict) -> None:
     for path in sorted([*pages.glob("*.ipynb"), *pages.glob("*.md")]):
         line = f'<p class="colophon">{colophon(path.stem, mode, costs.get(mode, {}), stamp.address())}</p>'
         if path.suffix == ".md":
-            path.write_text(f"{path.read_text().rstrip()}\n\n{line}\n")
+            path.write_text(f"{path.read_text(encoding='utf-8').rstrip()}\n\n{line}\n", encoding="utf-8")
         else:
             notebook = nbformat.read(path, as_version=4)
             notebook.cells.append(nbformat.v4.new_markdown_cell(line, id="colophon"))
-            path.write_text(nbformat.writes(notebook) + "\n")
+            path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
 
 
 def colophon(page: str, mode: str, run: dict, address: str) -> str:
     """The words of that line: edition, date, versions and cost, the download, and a report with page and edition."""
-    edition = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    edition = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     words, cost = [f"Edition {edition}."], run.get("chapters", {}).get(page)
     if cost:
         date, took = datetime.fromisoformat(run["date"]), f"{cost['seconds']:.0f} s"
@@ -93,14 +88,14 @@ def colophon(page: str, mode: str, run: dict, address: str) -> str:
 def finish(html: Path) -> None:
     """Change in the built pages what theme and extensions have no setting for."""
     for path in html.rglob("*.html"):
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         for what, instead in REPAIRS.items():
             text = re.sub(what, instead, text)
-        path.write_text(re.sub(r"(?<=data:image/png;base64,)[A-Za-z0-9+/=]+", smaller_text, text))
+        path.write_text(re.sub(r"(?<=data:image/png;base64,)[A-Za-z0-9+/=]+", smaller_text, text), encoding="utf-8")
     for path in html.glob("_sources/**/*.ipynb"):  # what one downloads: the line at the end is for the page
         notebook = nbformat.read(path, as_version=4)
         notebook.cells = [cell for cell in notebook.cells if cell.id != "colophon"]
-        path.write_text(nbformat.writes(notebook) + "\n")
+        path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
     for path in html.glob("_images/*.png"):
         path.write_bytes(smaller(path.read_bytes()))
 

@@ -5,13 +5,13 @@ files are blocks between two marks; in the notebooks it is the first line of the
 """
 
 import argparse
-import json
 import re
 from pathlib import Path
 
+import contents
+
 ROOT = Path(__file__).resolve().parents[1]
 ADDRESS = re.compile(r"https://github\.com/(?P<owner>[\w.-]+)/(?P<name>[\w.-]+)")
-CELL = re.compile(r'REPOSITORY, REVISION = "(.*?)", "main"')
 COLAB = "https://colab.research.google.com"
 
 # What stands between the marks of each file, once there is an address.
@@ -32,45 +32,40 @@ launch_buttons:
 MARKED = re.compile(
     r"(?P<begin>^[^\n]*address \{[^\n]*\n)(?P<inside>.*?)(?P<end>^[^\n]*\} address[^\n]*$)", re.M | re.S
 )
+CELL = re.compile(r'(?P<begin>REPOSITORY, REVISION = \\?")(?P<inside>.*?)(?P<end>\\?", \\?"main\\?")')  # in JSON or not
 
 
 def address(root: Path = ROOT) -> str:
     """The public address, or nothing."""
-    found = ADDRESS.search(inside((root / "_config.yml").read_text()))
-    return found.group() if found else ""
+    return places(root, ["_config.yml"])["_config.yml"]
 
 
-def inside(text: str) -> str:
-    return MARKED.search(text)["inside"]
-
-
-def places(root: Path = ROOT) -> dict[str, str]:
-    """The address as it stands in each place."""
+def places(root: Path = ROOT, names: list[str] | None = None) -> dict[str, str]:
+    """The address as it stands in each place; SystemExit names a file that has no such place."""
     found = {}
-    for name in BLOCKS:
-        hit = ADDRESS.search(inside((root / name).read_text()))
-        found[name] = hit.group() if hit else ""
-    for path in sorted((root / "book").glob("*.ipynb")):
-        cells = json.loads(path.read_text())["cells"]
-        (line,) = (m for c in cells if c["cell_type"] == "code" for m in CELL.findall("".join(c["source"])))
-        found[f"book/{path.name}"] = line
+    for name in names or [*BLOCKS, *(str(path.relative_to(root)) for path in contents.notebooks(root))]:
+        hits = [hit["inside"] for hit in pattern(name).finditer((root / name).read_text(encoding="utf-8"))]
+        if len(hits) != 1:
+            what = "pair of marks 'address {' and '} address'" if name in BLOCKS else "line REPOSITORY, REVISION = ..."
+            raise SystemExit(f"{name} should have one {what}, and has {len(hits)}; nothing was written")
+        found[name] = (ADDRESS.search(hits[0]) or [""])[0]
     return found
 
 
+def pattern(name: str) -> re.Pattern:
+    return MARKED if name in BLOCKS else CELL
+
+
 def stamp(new: str, root: Path = ROOT) -> None:
-    """Write `new`, an address on GitHub or nothing, into all places."""
+    """Write `new`, an address on GitHub or nothing, into all places, or into none if one of them is not there."""
     parts = ADDRESS.fullmatch(new.removesuffix(".git").rstrip("/"))
     if new and not parts:
         raise SystemExit(f"REPOSITORY must look like https://github.com/owner/name, or be empty; got {new!r}")
     new = parts.group() if new else ""
-    for name, block in BLOCKS.items():
-        text = (root / name).read_text()
-        filled = block.format(address=new, colab=COLAB, **parts.groupdict()) if new else ""
-        (root / name).write_text(MARKED.sub(lambda m, filled=filled: m["begin"] + filled + m["end"], text))
-    for path in sorted((root / "book").glob("*.ipynb")):
-        text = path.read_text()
-        line = json.dumps(f'REPOSITORY, REVISION = "{new}", "main"', ensure_ascii=False)[1:-1]
-        path.write_text(re.sub(r'REPOSITORY, REVISION = \\".*?\\", \\"main\\"', lambda m, line=line: line, text))
+    for name in places(root):
+        block = BLOCKS[name].format(address=new, colab=COLAB, **parts.groupdict()) if name in BLOCKS and new else new
+        text = (root / name).read_text(encoding="utf-8")
+        contents.write(root / name, pattern(name).sub(rf"\g<begin>{block}\g<end>", text))
 
 
 if __name__ == "__main__":

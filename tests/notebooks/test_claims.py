@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 import claims
+import contents
 
 pytestmark = pytest.mark.notebooks
 
@@ -19,14 +20,16 @@ def test_committed_page_is_what_the_committed_results_say():
 
 
 def test_all_seven_claims_of_the_original_are_there():
-    ledger = yaml.safe_load((BOOK / "claims.yml").read_text())
+    ledger = yaml.safe_load((BOOK / "claims.yml").read_text(encoding="utf-8"))
     assert list(ledger["original"]) == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_every_chapter_claims_something():
-    ledger = yaml.safe_load((BOOK / "claims.yml").read_text())
+    ledger = yaml.safe_load((BOOK / "claims.yml").read_text(encoding="utf-8"))
     places = [entry["cell"] for claim in ledger["claims"] for entry in claim.get("evidence", [])]
-    assert {place.split(" / ")[0] for place in places} == {path.stem for path in BOOK.glob("[0-9]*.ipynb")}
+    assert {place.split(" / ")[0] for place in places} == {
+        path.stem for path in contents.notebooks() if path.stem[0].isdigit()
+    }
 
 
 # --- a book of one chapter
@@ -63,9 +66,9 @@ def ledger(tmp_path):
 
     def write(claim, results=RESULTS):
         whole = claim if "claims" in claim else {"claims": [{"id": "waves", "claim": "It waves."} | claim]}
-        (tmp_path / "claims.yml").write_text(yaml.safe_dump(whole, allow_unicode=True))
-        (tmp_path / "01_waves.ipynb").write_text(json.dumps({"cells": CELLS}))
-        (tmp_path / "01_waves.json").write_text(json.dumps(results))
+        (tmp_path / "claims.yml").write_text(yaml.safe_dump(whole, allow_unicode=True), encoding="utf-8")
+        (tmp_path / "01_waves.ipynb").write_text(json.dumps({"cells": CELLS}), encoding="utf-8")
+        (tmp_path / "01_waves.json").write_text(json.dumps(results), encoding="utf-8")
         return claims.page(tmp_path / "claims.yml", tmp_path, tmp_path).replace("\N{NO-BREAK SPACE}", " ")
 
     return write
@@ -88,8 +91,8 @@ def evidence(**changes):
 def test_row_is_judged_by_how_many_numbers_lie_in_the_band(ledger, band, found):
     page = ledger(evidence(band=band))
     assert found in page
-    verdict = re.search(r"\| (\w+), ", page)[1]
-    assert f"(claim-waves)=\n**{verdict.capitalize()}.** It waves." in page
+    outcome = re.search(r"\| (\w+), ", page)[1]
+    assert f"(claim-waves)=\n**{outcome.capitalize()}.** It waves." in page
 
 
 def test_claim_is_judged_by_its_rows(ledger):
@@ -185,7 +188,7 @@ def test_predictions_without_a_band_are_linked_and_not_judged(ledger):
         ({"status": "proven"}, "needs either evidence or"),
         (evidence() | {"status": "not examined yet"}, "needs either evidence or"),
         (evidence() | {"at_most": "partly"}, "limits must say why"),
-        (evidence() | {"verdict": "holds"}, "it has unknown words: verdict"),
+        (evidence() | {"outcome": "holds"}, "it has unknown words: outcome"),
         (evidence() | {"original": 8}, "original is 8"),
     ],
 )
@@ -212,11 +215,11 @@ def test_results_of_another_run_are_judged_and_printed(tmp_path, monkeypatch, ca
 
 def test_stale_page_is_noticed(tmp_path, monkeypatch):
     monkeypatch.setattr(claims, "BOOK", tmp_path)
-    (tmp_path / "claims.yml").write_text("claims: []\n")
+    (tmp_path / "claims.yml").write_text("claims: []\n", encoding="utf-8")
     with pytest.raises(SystemExit, match="run make claims"):
         claims.main(["--check"])
     claims.main([])
     claims.main(["--check"])
-    (tmp_path / "claims.md").write_text("All is well.\n")
+    (tmp_path / "claims.md").write_text("All is well.\n", encoding="utf-8")
     with pytest.raises(SystemExit, match="run make claims"):
         claims.main(["--check"])

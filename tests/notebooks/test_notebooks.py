@@ -8,10 +8,12 @@ from pathlib import Path
 import nbformat
 import pytest
 
+import contents
+
 pytestmark = pytest.mark.notebooks
 
 ROOT = Path(__file__).resolve().parents[2]
-PATHS = sorted((ROOT / "book").glob("*.ipynb"))
+PATHS = contents.notebooks()
 CHAPTERS = [path for path in PATHS if path.name[0].isdigit()]
 each_notebook = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
@@ -125,7 +127,9 @@ def test_some_output_is_compared_at_both_sizes(path):
 
 def python(source, folder):
     """Run code in a Python that sees neither this environment's variables nor the folder that it starts in."""
-    return subprocess.run([sys.executable, "-I", "-c", source], cwd=folder, capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        [sys.executable, "-I", "-c", source], cwd=folder, capture_output=True, timeout=120, encoding="utf-8"
+    )
 
 
 SHOW = "\nimport rediscover; print(rediscover.__file__); print(os.getcwd())"
@@ -178,4 +182,4 @@ def test_the_page_with_the_trap_holds_its_present_code(name):
     html = "".join(
         o.get("data", {}).get("text/html", "") for c in code(ROOT / "book" / "trap.ipynb") for o in c.outputs
     )
-    assert (ROOT / "book" / "web" / name).read_text() in html, "run the chapters again"
+    assert (ROOT / "book" / "web" / name).read_text(encoding="utf-8") in html, "run the chapters again"

@@ -42,12 +42,13 @@ def book(tmp_path):
     for name in (".gitignore", "_config.yml", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
     (tmp_path / "_toc.yml").write_text(
-        "format: jb-book\nroot: book/01_first\nchapters: [{file: book/02_second}, {file: book/claims}]\n"
+        "format: jb-book\nroot: book/01_first\nchapters: [{file: book/02_second}, {file: book/claims}]\n",
+        encoding="utf-8",
     )
     write(tmp_path, "01_first", FIRST)
     write(tmp_path, "02_second", SECOND)
     (tmp_path / "book" / "references.bib").touch()
-    (tmp_path / "book" / "claims.yml").write_text(CLAIMS)
+    (tmp_path / "book" / "claims.yml").write_text(CLAIMS, encoding="utf-8")
     git(tmp_path, "init", "-q")
     git(tmp_path, "add", "-A")
     git(tmp_path, "-c", "user.name=reader", "-c", "user.email=reader@example.org", "commit", "-q", "-m", "book")
@@ -63,13 +64,13 @@ def write(root, name, source):
 
 
 def git(root, *arguments):
-    done = subprocess.run(["git", "-C", str(root), *arguments], check=True, capture_output=True, text=True)
+    done = subprocess.run(["git", "-C", str(root), *arguments], check=True, capture_output=True, encoding="utf-8")
     return done.stdout
 
 
 def runner(root, *arguments):
     command = [sys.executable, str(root / "tools" / "book.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, capture_output=True, timeout=300, encoding="utf-8")
 
 
 def names(folder):
@@ -77,7 +78,7 @@ def names(folder):
 
 
 def fresh(root, tier):
-    return json.loads((root / "_build" / tier / "results" / "01_first.json").read_text())["fresh"]
+    return json.loads((root / "_build" / tier / "results" / "01_first.json").read_text(encoding="utf-8"))["fresh"]
 
 
 def test_smoke_run_and_site_touch_nothing_outside_build(book):
@@ -89,11 +90,11 @@ def test_smoke_run_and_site_touch_nothing_outside_build(book):
     done = runner(book, "site", "--tier", "smoke")
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["open", str(book / "_build" / "html" / "index.html")]
-    assert "42" in (book / "_build" / "html" / "book" / "02_second.html").read_text()
-    ledger = (book / "_build" / "html" / "book" / "claims.html").read_text()
+    assert "42" in (book / "_build" / "html" / "book" / "02_second.html").read_text(encoding="utf-8")
+    ledger = (book / "_build" / "html" / "book" / "claims.html").read_text(encoding="utf-8")
     assert "fails" in ledger and "come from a smoke run" in ledger, "the ledger belongs to the run that is shown"
     assert git(book, "status", "--porcelain") == ""
-    costs = json.loads((book / "_build" / "smoke" / "results" / "costs.json").read_text())["smoke"]
+    costs = json.loads((book / "_build" / "smoke" / "results" / "costs.json").read_text(encoding="utf-8"))["smoke"]
     assert costs["versions"]["numpy"] == np.__version__ and costs["chapters"]["02_second"]["seconds"] > 0
 
 
@@ -114,7 +115,7 @@ def test_failed_chapter_is_named_and_a_retraining_goes_on_behind_the_last_whole_
     assert done.returncode == 0, done.stderr
     assert "after 1 that an interrupted run had finished" in done.stdout
     assert (home / "notebooks" / "01_first.ipynb").stat().st_mtime_ns == before
-    costs = json.loads((home / "results" / "costs.json").read_text())["retrain"]
+    costs = json.loads((home / "results" / "costs.json").read_text(encoding="utf-8"))["retrain"]
     assert sorted(costs["chapters"]) == ["01_first", "02_second"]
 
     done = runner(book, "run", "--retrain")  # a whole run is behind us: this one begins anew
@@ -136,7 +137,7 @@ def test_publish_writes_back_exactly_what_the_run_used(book):
     assert notebook.cells[1].execution_count == 1 and notebook.cells[1].outputs[0].text == "42\n"
     assert notebook.metadata.keys() == {"kernelspec", "language_info"} and notebook.cells[1].metadata == {}
     assert notebook.cells[1].id == "1"
-    assert "**Holds.** Two steps are taken." in (book / "book" / "claims.md").read_text()
+    assert "**Holds.** Two steps are taken." in (book / "book" / "claims.md").read_text(encoding="utf-8")
 
     shutil.rmtree(book / "_build")  # a fresh clone: the shipped artefact is found, and published again
     assert runner(book, "run").returncode == 0
@@ -147,7 +148,7 @@ def test_publish_writes_back_exactly_what_the_run_used(book):
 
 def test_publish_refuses_a_claim_without_a_result_before_anything_is_written(book):
     assert runner(book, "run").returncode == 0
-    (book / "book" / "claims.yml").write_text(CLAIMS.replace("01_first / steps", "01_first / leaps"))
+    (book / "book" / "claims.yml").write_text(CLAIMS.replace("01_first / steps", "01_first / leaps"), encoding="utf-8")
     git(book, "add", "-A")
     done = runner(book, "publish")
     assert done.returncode == 1
@@ -157,5 +158,5 @@ def test_publish_refuses_a_claim_without_a_result_before_anything_is_written(boo
 
 @pytest.mark.parametrize(("setting", "found"), [("TIER=huge", "TIER is 'huge'"), ("RETRAIN=yes", "RETRAIN is 'yes'")])
 def test_make_refuses_unknown_settings(setting, found):
-    done = subprocess.run(["make", "-C", str(ROOT), "book", setting], capture_output=True, text=True)
+    done = subprocess.run(["make", "-C", str(ROOT), "book", setting], capture_output=True, encoding="utf-8")
     assert done.returncode != 0 and f"{found}; expected" in done.stderr

@@ -26,12 +26,12 @@ def html(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pages(html):
-    found = {path: BeautifulSoup(path.read_text(), "html.parser") for path in html.rglob("*.html")}
+    found = {path: BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser") for path in html.rglob("*.html")}
     return {path: page for path, page in found.items() if "_static" not in path.relative_to(html).parts}
 
 
 def toc():
-    entries = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    entries = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
     return [entries["root"], *(c["file"] for part in entries["parts"] for c in part["chapters"])]
 
 
@@ -46,7 +46,7 @@ def test_every_notebook_is_in_the_table_of_contents():
 
 def test_every_row_of_the_ledger_links_to_its_cell(html, pages):
     """Whether the links arrive is checked with all others, below; here, that no row has lost its own."""
-    ledger = yaml.safe_load((ROOT / "book" / "claims.yml").read_text())
+    ledger = yaml.safe_load((ROOT / "book" / "claims.yml").read_text(encoding="utf-8"))
     cells = [entry["cell"].split(" / ")[0] for claim in ledger["claims"] for entry in claim.get("evidence", [])]
     rows = pages[html / "book" / "claims.html"].select("td:first-child a")
     assert sorted(row["href"].partition("#")[0] for row in rows) == sorted(f"{chapter}.html" for chapter in cells)
@@ -85,7 +85,9 @@ def test_every_internal_link_and_file_resolves(pages):
 def test_the_download_holds_the_whole_book(html):
     if not (ROOT / ".git").exists():
         pytest.skip("this copy of the book is such a download: it does not know what is tracked")
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, check=True, encoding="utf-8"
+    ).stdout.split()
     with zipfile.ZipFile(html / f"{site_pages.NAME}.zip") as archive:
         packed = {name.removeprefix(f"{site_pages.NAME}/") for name in archive.namelist()}
     assert set(listed) == packed

@@ -19,7 +19,7 @@ def address(tmp_path_factory):
     origin = tmp_path_factory.mktemp("origin")
     for name in ("lib/rediscover/__init__.py", "book/note.txt"):
         (origin / name).parent.mkdir(parents=True)
-        (origin / name).write_text("")
+        (origin / name).write_text("", encoding="utf-8")
     who = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org"]
     for words in (["init", "-q", "-b", "main"], ["add", "."], [*who, "commit", "-q", "-m", "a book"]):
         subprocess.run(["git", *words], cwd=origin, check=True)

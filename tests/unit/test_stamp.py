@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import contents
 import pages
 import stamp
 
@@ -16,17 +17,15 @@ ADDRESS = "https://github.com/someone/quantum-book"
 
 @pytest.fixture
 def copy(tmp_path):
-    for name in stamp.BLOCKS:
-        shutil.copy(ROOT / name, tmp_path)
-    shutil.copytree(
-        ROOT / "book", tmp_path / "book", ignore=lambda folder, names: [n for n in names if ".ipynb" not in n]
-    )
+    (tmp_path / "book").mkdir()
+    for path in [*(ROOT / name for name in (*stamp.BLOCKS, "_toc.yml")), *contents.notebooks()]:
+        shutil.copy(path, tmp_path / path.relative_to(ROOT))
     stamp.stamp("", tmp_path)
     return tmp_path
 
 
-def contents(root):
-    return {path: path.read_text() for path in sorted(root.rglob("*")) if path.is_file()}
+def contents_of(root):
+    return {path: path.read_text(encoding="utf-8") for path in sorted(root.rglob("*")) if path.is_file()}
 
 
 def test_all_places_agree():
@@ -35,33 +34,53 @@ def test_all_places_agree():
 
 def test_without_an_address_nothing_leads_anywhere(copy):
     assert set(stamp.places(copy).values()) == {""}
-    config = (copy / "_config.yml").read_text()
+    config = (copy / "_config.yml").read_text(encoding="utf-8")
     assert not re.search(r"^\s*(use_repository_button|launch_buttons|repository)", config, re.M)
-    assert "colab.research" not in config + (copy / "README.md").read_text()
+    assert "colab.research" not in config + (copy / "README.md").read_text(encoding="utf-8")
     assert "Report a problem" not in pages.colophon("intro", "standard", {}, "")
 
 
 @pytest.mark.parametrize("given", [ADDRESS, f"{ADDRESS}.git", f"{ADDRESS}/"])
 def test_is_written_everywhere_and_taken_out_again(copy, given):
-    before = contents(copy)
+    before = contents_of(copy)
     stamp.stamp(given, copy)
     assert set(stamp.places(copy).values()) == {ADDRESS} == {stamp.address(copy)}
-    assert f"{ADDRESS}/blob/main/" not in (copy / "_config.yml").read_text()  # the theme puts that together
-    assert "colab.research.google.com/github/someone/quantum-book/blob/main/book/01" in (copy / "README.md").read_text()
+    assert f"{ADDRESS}/blob/main/" not in (copy / "_config.yml").read_text(
+        encoding="utf-8"
+    )  # the theme puts that together
+    assert "colab.research.google.com/github/someone/quantum-book/blob/main/book/01" in (copy / "README.md").read_text(
+        encoding="utf-8"
+    )
     for path in (copy / "book").glob("*.ipynb"):
-        json.loads(path.read_text())
+        json.loads(path.read_text(encoding="utf-8"))
     stamp.stamp("", copy)
-    assert contents(copy) == before
+    assert contents_of(copy) == before
 
 
 @pytest.mark.parametrize(
     "wrong", ["github.com/a/b", "https://example.org/a/b", "https://github.com/a", ADDRESS + "/tree/x"]
 )
 def test_other_addresses_are_refused_before_anything_is_written(copy, wrong):
-    before = contents(copy)
+    before = contents_of(copy)
     with pytest.raises(SystemExit, match="REPOSITORY must look like"):
         stamp.stamp(wrong, copy)
-    assert contents(copy) == before
+    assert contents_of(copy) == before
+
+
+def test_what_lies_in_the_folder_and_is_no_chapter_is_left_alone(copy):
+    for name in ("Untitled.ipynb", "01_experiment-Copy1.ipynb"):
+        (copy / "book" / name).write_text('{"cells": []}', encoding="utf-8")
+        stamp.stamp(ADDRESS, copy)
+        assert (copy / "book" / name).read_text(encoding="utf-8") == '{"cells": []}'
+
+
+@pytest.mark.parametrize("name", ["CITATION.cff", "book/trap.ipynb"])
+def test_a_place_that_is_not_there_is_named_before_anything_is_written(copy, name):
+    (copy / name).write_text("{}", encoding="utf-8")
+    before = contents_of(copy)
+    with pytest.raises(SystemExit, match=f"{name} should have one .*, and has 0; nothing was written"):
+        stamp.stamp(ADDRESS, copy)
+    assert contents_of(copy) == before
 
 
 def test_a_report_brings_page_and_edition():
