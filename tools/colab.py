@@ -49,9 +49,8 @@ def prepare(python: str) -> Path:
     packages = Path(where.strip())
     (packages / "google" / "colab").mkdir(parents=True)
     (packages / "google" / "colab" / "__init__.py").touch()
-    (packages / "colab_at_start.pth").write_text(
-        "import google.colab\n", encoding="utf-8"
-    )  # Colab's kernel has it loaded
+    # Colab's kernel has it loaded
+    (packages / "colab_at_start.pth").write_text("import google.colab\n", encoding="utf-8")
     return inside
 
 
@@ -81,7 +80,6 @@ def main() -> None:
     parser.add_argument("--python", help="the interpreter to use; else the nearest to Colab's that is here")
     parser.add_argument("names", nargs="*", help="chapters, by the beginning of their names; all if none is named")
     options = parser.parse_args()
-    environment.isolate()
     origin, copy = HOME / "origin.git", HOME / "copy"
     chapters = [p for p in contents.notebooks() if p.stem != "how_it_was_made"]
     chosen = [p for p in chapters if not options.names or p.stem.startswith(tuple(options.names))]
@@ -90,10 +88,12 @@ def main() -> None:
             f"no chapter begins with {' or '.join(options.names)}; there are {', '.join(p.stem for p in chapters)}"
         )
     inside = prepare(options.python or nearest())
-    subprocess.run(["git", "clone", "--quiet", "--bare", ROOT, origin], check=True)
-    # its main is what is checked out here, on whatever branch
-    subprocess.run(["git", "-C", origin, "update-ref", "refs/heads/main", "HEAD"], check=True)
-    subprocess.run(["git", "clone", "--quiet", "--branch", "main", origin, copy], check=True)
+    for words in (
+        ["clone", "--quiet", "--bare", ROOT, origin],
+        ["-C", origin, "update-ref", "refs/heads/main", "HEAD"],  # what is checked out here, on whatever branch
+        ["clone", "--quiet", "--branch", "main", origin, copy],
+    ):
+        subprocess.run(["git", *words], env=environment.isolated(), check=True)
     seconds = {}
     for chapter in chosen:
         seconds[chapter.stem] = round(run(inside, copy / "book" / chapter.name, origin.as_uri()), 1)

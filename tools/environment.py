@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "lib"))  # the tools work with the library of the same copy of the book
 # How the names of variables begin that speak to the programs used here, and not to the machine.
 FOREIGN = ("COLUMNS", "DASK_", "GIT_", "IPYTHON", "JUPYTER_", "KERAS_", "LANG", "LC_", "LINES", "MATPLOTLIB", "MPL")
-FOREIGN += ("PAPERMILL_", "PIP_", "PYTHON", "SPHINX", "TF_", "XDG_")
+FOREIGN += ("PAPERMILL_", "PIP_", "PYTHON", "RUFF_", "SPHINX", "TF_", "XDG_")
 MACHINE = ("TF_FORCE_GPU_ALLOW_GROWTH", "TF_GPU_ALLOCATOR")
 SETTINGS = {
     "LC_ALL": "C.UTF-8",
