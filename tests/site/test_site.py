@@ -12,11 +12,20 @@ import yaml
 from bs4 import BeautifulSoup
 
 import book
+import contents
+import environment
 import pages as site_pages
 
 pytestmark = pytest.mark.site
 
 ROOT = Path(__file__).resolve().parents[2]
+# Chapters of the first edition, where others may have linked to.
+OLD = {
+    "04_wave_function": "04_two_numbers",
+    "05_density_functional": "06_density_functional",
+    "06_parsimony": "08_parsimony",
+    "07_sceptic": "09_sceptic",
+}
 
 
 @pytest.fixture(scope="module")
@@ -30,18 +39,20 @@ def pages(html):
     return {path: page for path, page in found.items() if "_static" not in path.relative_to(html).parts}
 
 
-def toc():
-    entries = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    return [entries["root"], *(c["file"] for part in entries["parts"] for c in part["chapters"])]
+def test_every_page_of_the_table_of_contents_has_a_title(html, pages):
+    for path in contents.pages():
+        assert pages[html / "book" / f"{path.stem}.html"].h1.get_text(strip=True), path
 
 
-def test_every_entry_has_a_page_with_a_title(html, pages):
-    for entry in toc():
-        assert pages[html / f"{entry}.html"].h1.get_text(strip=True), entry
+def test_what_lies_in_the_folder_and_is_no_chapter_gets_no_page(html):
+    assert {path.stem for path in html.glob("book/*.html")} == {path.stem for path in contents.pages()} | OLD.keys()
 
 
-def test_every_notebook_is_in_the_table_of_contents():
-    assert {f"book/{path.stem}" for path in (ROOT / "book").glob("*.ipynb")} <= set(toc())
+@pytest.mark.parametrize("old", OLD)
+def test_old_addresses_lead_on(html, old):
+    found = BeautifulSoup((html / "book" / f"{old}.html").read_text(encoding="utf-8"), "html.parser")
+    assert found.find("meta", {"http-equiv": "refresh"})["content"] == f"0; url={OLD[old]}.html"
+    assert (html / "book" / f"{OLD[old]}.html").exists()
 
 
 def test_every_row_of_the_ledger_links_to_its_cell(html, pages):
@@ -85,16 +96,16 @@ def test_every_internal_link_and_file_resolves(pages):
 def test_the_download_holds_the_whole_book(html):
     if not (ROOT / ".git").exists():
         pytest.skip("this copy of the book is such a download: it does not know what is tracked")
-    listed = subprocess.run(
-        ["git", "ls-files"], cwd=ROOT, capture_output=True, check=True, encoding="utf-8"
-    ).stdout.split()
+    command = ["git", "ls-files", "-z"]
+    git = subprocess.run(command, cwd=ROOT, env=environment.isolated(), stdout=subprocess.PIPE, check=True)
+    listed = git.stdout.decode("utf-8").rstrip("\0").split("\0")
     with zipfile.ZipFile(html / f"{site_pages.NAME}.zip") as archive:
         packed = {name.removeprefix(f"{site_pages.NAME}/") for name in archive.namelist()}
     assert set(listed) == packed
 
 
 def test_every_notebook_can_be_downloaded_as_it_is(html, pages):
-    for path in (ROOT / "book").glob("*.ipynb"):
+    for path in contents.notebooks():
         links = [a["href"] for a in pages[html / "book" / f"{path.stem}.html"].select("a[href$='.ipynb'][download]")]
         given = [nbformat.read((html / "book" / link).resolve(), as_version=4) for link in links]
         assert nbformat.read(path, as_version=4) in given, path.name
