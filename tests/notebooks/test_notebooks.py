@@ -139,7 +139,7 @@ SHOW = "\nimport rediscover; print(rediscover.__file__); print(os.getcwd())"
 def test_bootstrap_finds_the_book_from_inside(folder):
     done = python(bootstrap() + SHOW, ROOT / folder)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [str(ROOT / "lib" / "rediscover" / "__init__.py"), str(ROOT / "book")]
+    assert done.stdout.splitlines() == [str(ROOT / "lib" / "rediscover" / "__init__.py"), str(ROOT / "book")]
 
 
 def test_bootstrap_elsewhere_says_what_to_do(tmp_path):
@@ -164,7 +164,7 @@ def test_bootstrap_fetches_the_book_on_colab(tmp_path):
     for _ in range(2):  # the second time the clone is there, as after a restart of the runtime
         done = python("import sys; sys.modules['google.colab'] = sys\n" + cell + SHOW, content)
         assert done.returncode == 0, done.stderr
-        assert done.stdout.split()[1] == str(content / "rediscovering-quantum-mechanics" / "book")
+        assert done.stdout.splitlines()[1] == str(content / "rediscovering-quantum-mechanics" / "book")
 
 
 def test_bootstrap_without_a_network_says_so_in_one_sentence(tmp_path):

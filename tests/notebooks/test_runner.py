@@ -1,6 +1,7 @@
 """The runner (tools/book.py) on a book of two tiny chapters: what a run writes, keeps, resumes and publishes."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,16 @@ claims:
   claim: Two steps are taken.
   evidence: [{what: steps, every: 01_first / steps, band: "== 2", cell: 01_first / Chapter 01_first}]
 """
+FIGURE = {"mystnb": {"figure": {"name": "fig-one", "caption": "A line."}}}
+DRAWN = """import os, matplotlib.pyplot as plt
+os.write(2, b"WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\\n")
+plt.plot([0, 1])
+plt.show()"""
+# What a reader may have set for other work: two outputs of the cell more, formulas by a LaTeX that may be absent.
+HABITS = {
+    ".ipython/profile_default/ipython_config.py": "get_config().InteractiveShell.ast_node_interactivity = 'all'\n",
+    ".config/matplotlib/matplotlibrc": "text.usetex: True\n",
+}
 BROKEN = "raise RuntimeError('the second chapter broke')"
 
 
@@ -55,9 +66,10 @@ def book(tmp_path):
     return tmp_path
 
 
-def write(root, name, source):
+def write(root, name, source, **metadata):
     (root / "book").mkdir(exist_ok=True)
-    cells = [nbformat.v4.new_markdown_cell(f"# Chapter {name}"), nbformat.v4.new_code_cell(source)]
+    code = nbformat.v4.new_code_cell(source, metadata=metadata)
+    cells = [nbformat.v4.new_markdown_cell(f"# Chapter {name}"), code]
     for number, cell in enumerate(cells):
         cell.id = str(number)
     nbformat.write(nbformat.v4.new_notebook(cells=cells), root / "book" / f"{name}.ipynb")
@@ -68,9 +80,9 @@ def git(root, *arguments):
     return done.stdout
 
 
-def runner(root, *arguments):
+def runner(root, *arguments, **variables):
     command = [sys.executable, str(root / "tools" / "book.py"), *arguments]
-    return subprocess.run(command, capture_output=True, timeout=300, encoding="utf-8")
+    return subprocess.run(command, env=os.environ | variables, capture_output=True, timeout=300, encoding="utf-8")
 
 
 def names(folder):
@@ -89,7 +101,7 @@ def test_smoke_run_and_site_touch_nothing_outside_build(book):
         assert fresh(book, "smoke"), "a smoke run trains for real, every time"
     done = runner(book, "site", "--tier", "smoke")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["open", str(book / "_build" / "html" / "index.html")]
+    assert done.stdout.strip() == f"open {book / '_build' / 'html' / 'index.html'}"
     assert "42" in (book / "_build" / "html" / "book" / "02_second.html").read_text(encoding="utf-8")
     ledger = (book / "_build" / "html" / "book" / "claims.html").read_text(encoding="utf-8")
     assert "fails" in ledger and "come from a smoke run" in ledger, "the ledger belongs to the run that is shown"
@@ -122,6 +134,29 @@ def test_failed_chapter_is_named_and_a_retraining_goes_on_behind_the_last_whole_
     assert done.returncode == 0 and fresh(book, "standard")
     done = runner(book, "run")
     assert done.returncode == 0 and not fresh(book, "standard")
+
+
+def test_nothing_of_the_reader_s_habits_gets_into_a_run(book):
+    for name, text in HABITS.items():
+        (book / "home" / name).parent.mkdir(parents=True)
+        (book / "home" / name).write_text(text, encoding="utf-8")
+    write(book, "02_second", DRAWN, **FIGURE)
+    write(book, "Untitled", BROKEN)
+    variables = {"HOME": str(book / "home"), "MPLBACKEND": "Agg", "GIT_DIR": "/nowhere", "LC_ALL": "C"}
+    done = runner(book, "run", "--tier", "smoke", **variables)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "" and "Untitled" not in done.stdout
+    assert names(book / "_build" / "smoke" / "notebooks") == ["01_first.ipynb", "02_second.ipynb"]
+    cell = nbformat.read(book / "_build" / "smoke" / "notebooks" / "02_second.ipynb", as_version=4).cells[1]
+    assert [sorted(output.data) for output in cell.outputs] == [["image/png", "text/plain"]]
+
+
+def test_a_caption_without_its_picture_fails_the_run(book):
+    write(book, "02_second", SECOND, **FIGURE)
+    done = runner(book, "run", "--tier", "smoke")
+    assert done.returncode == 1
+    assert "02_second has a caption but no picture in cell 2 (fig-one); see " in done.stderr
+    assert names(book / "_build" / "smoke" / "notebooks") == ["01_first.ipynb"]
 
 
 def test_publish_writes_back_exactly_what_the_run_used(book):
