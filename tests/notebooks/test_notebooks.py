@@ -150,10 +150,10 @@ def test_bootstrap_elsewhere_says_what_to_do(tmp_path):
 
 def test_bootstrap_fetches_the_book_on_colab(tmp_path):
     origin, content = tmp_path / "origin", tmp_path / "content"
-    for file in ("lib/rediscover/__init__.py", "book/intro.md"):
+    for file in ("lib/rediscover/__init__.py", "book/cards.py"):
         (origin / file).parent.mkdir(parents=True)
         (origin / file).touch()
-    content.mkdir()
+    (content / "rediscovering-quantum-mechanics" / ".git").mkdir(parents=True)  # of a clone that was interrupted
     git = ["git", "-C", str(origin), "-c", "user.name=reader", "-c", "user.email=reader@example.org"]
     for command in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "book"]):
         subprocess.run(git + command, check=True)
@@ -162,9 +162,10 @@ def test_bootstrap_fetches_the_book_on_colab(tmp_path):
     )
     assert stamped == 1
     for _ in range(2):  # the second time the clone is there, as after a restart of the runtime
-        done = python("import sys; sys.modules['google.colab'] = sys\n" + cell + SHOW, content)
+        done = python("import sys; sys.modules['google.colab'] = sys\n" + cell + SHOW + "; import cards", content)
         assert done.returncode == 0, done.stderr
         assert done.stdout.splitlines()[1] == str(content / "rediscovering-quantum-mechanics" / "book")
+        assert [path.name for path in content.iterdir()] == ["rediscovering-quantum-mechanics"]
 
 
 def test_bootstrap_without_a_network_says_so_in_one_sentence(tmp_path):
