@@ -40,7 +40,7 @@ install: .venv/installed  ## create .venv from requirements.txt (the other targe
 
 latest: install  ## over the pins, the newest versions that pyproject.toml and jupyter-book 1.x allow (but ruff: its rules change)
 	sed -nE '/^(ruff|jupyter-book)=/d; s/==.*//p' requirements.txt >.venv/latest.txt
-	$(PIP) --upgrade -r .venv/latest.txt "jupyter-book>=1.0.4,<2" $$($(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*p["dependencies"], *p["optional-dependencies"]["scale"])')
+	$(PIP) --upgrade "jupyter-book>=1.0.4,<2" -r .venv/latest.txt $$($(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*p["dependencies"], *p["optional-dependencies"]["scale"])')
 
 book: install  ## run every chapter, build the site [TIER=smoke: tiny sizes] [RETRAIN=1: no shipped artefacts]
 	$(RUNNER) run --tier $(TIER) $(RETRAINING)
@@ -76,7 +76,7 @@ test-site: install  ## the built site in a real browser, Debian's Chromium [RECO
 	$(RUN) $(BIN)/pytest tests/browser
 
 test-colab: install  ## every chapter as on Colab: its versions, an empty folder, a clone [PYTHON=python3.13] [RECORD=1]
-	$(BIN)/python tools/colab.py $(if $(filter command,$(firstword $(origin PYTHON))),--python $(PYTHON))
+	$(BIN)/python -E tools/colab.py $(if $(filter command,$(firstword $(origin PYTHON))),--python $(PYTHON))
 
 test-zip: site  ## the book as one downloads it: unpacked, at smoke size, with the network off (Linux)
 	rm -rf _build/zip

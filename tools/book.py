@@ -276,11 +276,11 @@ def chapters() -> list[Path]:
 
 
 def fingerprint(chapter: Path) -> str:
-    """Identify what a chapter computes: its cells, without outputs, and what they read: library, sweeps, web parts."""
+    """Identify what a chapter computes: its cells, without outputs, and what they read: modules, sweeps, web parts."""
     cells = nbformat.read(chapter, as_version=4).cells
     code = [(c.cell_type, c.source, c.metadata.get("tags", []), c.metadata.get("mystnb", {})) for c in cells]
     read = [*sorted((ROOT / "lib" / "rediscover").glob("*.py")), *sorted((BOOK / "sweeps").glob("*.json*"))]
-    read += sorted((BOOK / "web").glob("trap.*"))
+    read += [*sorted(BOOK.glob("*.py")), *sorted((BOOK / "web").glob("trap.*"))]
     return hashlib.sha256(
         json.dumps(code, sort_keys=True).encode() + b"".join(p.read_bytes() for p in read)
     ).hexdigest()

@@ -140,6 +140,18 @@ def test_figures_and_headings_are_linked_and_the_run_is_named(ledger):
     assert "warning" not in page
 
 
+def test_chapters_stand_in_their_order_and_what_is_no_chapter_is_not_read(tmp_path, ledger):
+    names = ["10_tides", "00_calm", "01_waves"]
+    for name in names:
+        (tmp_path / f"{name}.ipynb").write_text(json.dumps({"cells": CELLS}), encoding="utf-8")
+        (tmp_path / f"{name}.json").write_text(json.dumps(RESULTS), encoding="utf-8")
+    (tmp_path / "Untitled.ipynb").write_text("", encoding="utf-8")
+    heading = "1. Why, and `how`?"
+    several = [{"id": n[3:], "claim": "So."} | evidence(cell=f"{n} / {heading}", every=f"{n} / r2") for n in names]
+    found = re.findall(r"^## (Chapter \d+)", ledger({"claims": several}), re.MULTILINE)
+    assert found == ["Chapter 0", "Chapter 1", "Chapter 10"]
+
+
 def test_numbers_of_a_smoke_run_come_with_a_warning(ledger):
     page = ledger(evidence(), RESULTS | {"_run": RESULTS["_run"] | {"tier": "smoke"}})
     assert ":::{warning}\nThese numbers come from a smoke run" in page and "its smoke run of" in page

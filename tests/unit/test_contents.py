@@ -1,6 +1,7 @@
 """What belongs to the book is what its table of contents and git say, whatever else lies there."""
 
 import json
+import re
 import subprocess
 
 import pytest
@@ -56,6 +57,14 @@ def test_files_are_known_in_a_copy_that_belongs_to_somebody_else(tree, monkeypat
 def test_files_of_a_copy_without_git_are_those_of_a_list(tree):
     subprocess.run(["git", "init", "-q", tree.parent], check=True)  # of somebody who keeps the copy in it
     assert sorted(names(contents.files(tree), tree)) == sorted(KEPT)
+
+
+def test_every_checkout_has_the_same_ends_of_lines():
+    if not (contents.ROOT / ".git").exists():
+        pytest.skip("this copy of the book is a download: git does not check it out")
+    command = ["git", "-C", contents.ROOT, "ls-files", "--eol"]
+    lines = subprocess.run(command, capture_output=True, check=True, encoding="utf-8").stdout.splitlines()
+    assert [line for line in lines if not re.match(r"i/(lf|none) .*eol=lf|i/-text .*attr/-text", line)] == []
 
 
 def test_files_are_known_also_if_git_refuses_to_speak(tree, capfd):

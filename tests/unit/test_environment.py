@@ -61,6 +61,36 @@ def test_tests_that_a_git_hook_runs_leave_the_repository_of_the_hook_alone(tmp_p
     assert log == [False, True]
 
 
+def make(*words, **variables):
+    done = subprocess.run(
+        ["make", "-C", ROOT, *words], env=os.environ | variables, capture_output=True, encoding="utf-8"
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_make_installs_here_whatever_pip_is_told_elsewhere():
+    elsewhere = {
+        "PIP_USER": "1",
+        "PIP_TARGET": "/elsewhere",
+        "PIP_NO_DEPS": "1",
+        "PIP_INDEX_URL": "https://example.org",
+    }
+    lines = make("-s", "--eval=show: ; @env", "show", **elsewhere)
+    assert sorted(line for line in lines if line.startswith("PIP_") and line.partition("=")[0] in elsewhere) == [
+        "PIP_INDEX_URL=https://example.org",
+        "PIP_USER=0",
+    ]
+
+
+def test_make_runs_everything_in_it():
+    targets = ["book", "chapters", "sweeps", "claims", "site", "stamp", "test", "test-site", "validate", "bench"]
+    lines = [line for line in make("-n", "-o", ".venv/installed", *targets) if ".venv/bin/" in line]
+    assert len(lines) > len(targets)
+    for line in lines:
+        assert ".venv/bin/python -I tools/environment.py " in line, line
+
+
 # --- text is UTF-8, said aloud
 
 
