@@ -8,6 +8,7 @@ import argparse
 import json
 import math
 import operator
+import os
 import re
 import sys
 from collections import Counter
@@ -311,13 +312,11 @@ def predictions(entries: list[dict], chapters: Chapters, name: str) -> str:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="write nothing; fail if the page is not up to date")
-    parser.add_argument(
-        "--results", type=lambda name: Path(name).expanduser(), help="print the page for the results in this folder"
-    )
+    parser.add_argument("--results", type=os.path.expanduser, help="print the page for the results in this folder")
     options = parser.parse_args(arguments)
     target = BOOK / "claims.md"
     try:
-        new = page(BOOK / "claims.yml", BOOK, options.results or BOOK / "results")
+        new = page(BOOK / "claims.yml", BOOK, Path(options.results or BOOK / "results"))
     except (ValueError, yaml.YAMLError) as error:
         sys.exit(str(error))
     if options.results:

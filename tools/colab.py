@@ -77,7 +77,9 @@ def run(inside: Path, chapter: Path, address: str) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--python", help="the interpreter to use; else the nearest to Colab's that is here")
+    parser.add_argument(
+        "--python", type=os.path.expanduser, help="the interpreter to use; else the nearest to Colab's that is here"
+    )
     parser.add_argument("names", nargs="*", help="chapters, by the beginning of their names; all if none is named")
     options = parser.parse_args()
     origin, copy = HOME / "origin.git", HOME / "copy"

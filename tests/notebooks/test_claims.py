@@ -220,8 +220,10 @@ def test_claims_that_collide_or_forget_the_original_are_refused(ledger):
 def test_results_of_another_run_are_judged_and_printed(tmp_path, monkeypatch, capsys, ledger):
     ledger(evidence())
     monkeypatch.setattr(claims, "BOOK", tmp_path)
-    claims.main(["--results", str(tmp_path)])
-    assert "**Holds.** It waves." in capsys.readouterr().out
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for folder in (str(tmp_path), "~"):
+        claims.main(["--results", folder])
+        assert "**Holds.** It waves." in capsys.readouterr().out
     assert not (tmp_path / "claims.md").exists()
 
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import nbformat
@@ -94,6 +95,7 @@ def fresh(root, tier):
 
 
 def test_smoke_run_and_site_touch_nothing_outside_build(book):
+    write(book, "Untitled", BROKEN)  # as an editor may leave it: no chapter
     for expected in ("not measured yet", "minutes expected, as measured the last time"):
         done = runner(book, "run", "--tier", "smoke")
         assert done.returncode == 0, done.stderr
@@ -105,7 +107,11 @@ def test_smoke_run_and_site_touch_nothing_outside_build(book):
     assert "42" in (book / "_build" / "html" / "book" / "02_second.html").read_text(encoding="utf-8")
     ledger = (book / "_build" / "html" / "book" / "claims.html").read_text(encoding="utf-8")
     assert "fails" in ledger and "come from a smoke run" in ledger, "the ledger belongs to the run that is shown"
-    assert git(book, "status", "--porcelain") == ""
+    with zipfile.ZipFile(*(book / "_build" / "html").glob("*.zip")) as archive:
+        packed = archive.namelist()
+    shown = [path.relative_to(book).as_posix() for path in (book / "_build" / "html").rglob("*")]
+    assert any("02_second" in name for name in packed) and not any("Untitled" in name for name in packed + shown)
+    assert git(book, "status", "--porcelain") == "?? book/Untitled.ipynb\n"
     costs = json.loads((book / "_build" / "smoke" / "results" / "costs.json").read_text(encoding="utf-8"))["smoke"]
     assert costs["versions"]["numpy"] == np.__version__ and costs["chapters"]["02_second"]["seconds"] > 0
 
