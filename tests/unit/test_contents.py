@@ -67,6 +67,12 @@ def test_every_checkout_has_the_same_ends_of_lines():
     assert [line for line in lines if not re.match(r"i/(lf|none) .*eol=lf|i/-text .*attr/-text", line)] == []
 
 
+def test_the_list_names_every_file_of_the_book():
+    for path in contents.files():
+        top = path.relative_to(contents.ROOT).parts[0]
+        assert top in contents.FILES + contents.FOLDERS and contents.belongs(path, contents.ROOT), path
+
+
 def test_files_are_known_also_if_git_refuses_to_speak(tree, capfd):
     (tree / ".git").write_text("gitdir: /nowhere\n", encoding="utf-8")
     assert sorted(names(contents.files(tree), tree)) == sorted(KEPT)
