@@ -25,6 +25,7 @@ import threading
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from glob import escape
 from importlib import metadata
 from pathlib import Path
 
@@ -209,7 +210,7 @@ def site(tier: str | None, into: Path) -> Path:
     source = into / "_build" / "site"
     for folder in (source, into / "_build" / "html", into / "_build" / ".doctrees"):
         shutil.rmtree(folder, ignore_errors=True)
-    strays = [path.name for path in BOOK.glob("*.ipynb") if path not in chapters()]
+    strays = [escape(path.name) for path in BOOK.glob("*.ipynb") if path not in chapters()]
     shutil.copytree(BOOK, source / "book", ignore=shutil.ignore_patterns("artifacts", "sweeps", ".*", *strays))
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(ROOT / name, source)
