@@ -7,8 +7,9 @@ import nbformat
 import numpy as np
 import pytest
 
-from rediscover import exercises, simulator
-from rediscover.exercises import EXERCISES, check
+import exercises
+from exercises import EXERCISES, check
+from rediscover import simulator
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 CHAPTERS = sorted(BOOK.glob("0*.ipynb"))

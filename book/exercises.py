@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import evidence, potentials, simulator
+from rediscover import evidence, potentials, simulator
 
 __all__ = ["EXERCISES", "check"]
 
