@@ -1,8 +1,8 @@
 """Run the sweeps of chapter 09 and pack their rows into book/sweeps: the machinery behind `make sweeps`.
 
 Rows are kept below _build/sweeps as they arrive, so that an interrupted run goes on where it stopped. It begins with
-the rows that are shipped, as far as their recipes are today's; with --retrain it begins with none. Several names run one
-after the other; nothing is packed before all trials of a sweep are there. The name `growth` times how cost
+the rows that are shipped, as far as their recipes are today's; with --retrain it begins with none. Several names run
+one after the other; nothing is packed before all trials of a sweep are there. The name `growth` times how cost
 grows with trials and workers: small trials, each time from nothing, on a machine that should have nothing else to do.
 """
 

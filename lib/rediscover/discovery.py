@@ -105,11 +105,11 @@ def investigate(
         for name, update, dims in scans:
             readout = readouts.get(name)
             scan = name if update == "linear" else f"{name}, {update} update"
-            if readout.explicit not in windows:
+            if (target := type(readout).target) not in windows:
                 cut = {"length": length, "known": known}
                 pairs = ((data.potential, data.initial) for data in (train, test))
-                windows[readout.explicit] = [Windows.of(translator, V, readout, initial=i, **cut) for V, i in pairs]
-            learn, check = windows[readout.explicit]
+                windows[target] = [Windows.of(translator, V, readout, initial=i, **cut) for V, i in pairs]
+            learn, check = windows[target]
             schedule = Schedule(steps=steps, rate=6e-3, growth=0.4) if readout.explicit else Schedule(steps=mlp_steps)
             for d in dims:
                 population = distiller.train(
