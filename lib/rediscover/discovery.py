@@ -79,9 +79,10 @@ def investigate(
     Returns
     -------
     dict
-        JSON-able: ``"r2"`` of the translator on `test`, ``"losses"`` by scan and latent dimension (of every member, on
-        `test`; infinite for one that diverged), Taylor ``"coefficients"`` of the best member likewise, ``"shift"`` and
-        ``"scale"`` of the potential, its range ``"V"``, the ``"spacing"``, and the ``"verdict"`` of `judge`.
+        ``"r2"`` of the translator on `test`, ``"losses"`` by scan and latent dimension (of every member, on `test`;
+        infinite for one that diverged, else JSON-able), Taylor ``"coefficients"`` of the best member likewise,
+        ``"shift"`` and ``"scale"`` of the potential, its range ``"V"``, the ``"spacing"``, and the ``"verdict"`` of
+        `judge`.
 
     Raises
     ------
