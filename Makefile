@@ -50,8 +50,8 @@ chapters: install  ## run every chapter at standard size and write the run back 
 	$(RUNNER) run $(RETRAINING)
 	$(RUNNER) publish
 
-sweeps: install  ## run the sweeps of chapter 07, hours, and pack their rows into book/sweeps; goes on after a stop [JOBS=2]
-	$(RUN) PYTHONPATH=lib $(BIN)/python tools/sweeps.py --workers $(JOBS) $(NAMES)
+sweeps: install  ## run the sweeps of chapter 09, hours, and pack their rows into book/sweeps; goes on after a stop [JOBS=2] [RETRAIN=1]
+	$(RUN) PYTHONPATH="$(CURDIR)/lib:$(CURDIR)/book" $(BIN)/python tools/sweeps.py --workers $(JOBS) $(RETRAINING) $(NAMES)
 
 claims: install  ## judge the claims of book/claims.yml by book/results and write book/claims.md
 	$(RUN) $(BIN)/python tools/claims.py

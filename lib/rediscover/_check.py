@@ -37,6 +37,13 @@ def array(
     return out
 
 
+def frozen(array: np.ndarray) -> np.ndarray:
+    """Return a contiguous copy that nobody can write to: what an object keeps does not change behind its back."""
+    own = np.array(array, order="C")
+    own.flags.writeable = False
+    return own
+
+
 def number(name: str, value: object) -> float:
     """Return `value` as a finite float."""
     if np.ndim(value) != 0:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import os
 import sys
 
 import numpy as np
@@ -33,20 +32,13 @@ def fit_or_restore(model, config: dict, fit, folder=None):
     return model
 
 
-def forget() -> None:
-    """Let go of what Keras and TensorFlow keep of trained models, for a process that trains hundreds of them."""
-    import keras  # not above: what only draws progress bars should not wait for TensorFlow
-
-    keras.utils.clear_session(free_memory=True)
-
-
 def watched() -> bool:
     """Whether somebody looks on: a terminal or a live notebook.
 
-    Not where the output is kept (papermill, nbval: REDISCOVER_QUIET is set) or nobody looks (tests).
+    Not where the output is kept (papermill, nbval: the run is quiet) or nobody looks (tests).
     """
     # not "ipykernel" in sys.modules: that also holds for pytest with its notebook plugin
-    live = hasattr(builtins, "__IPYTHON__") and not os.environ.get("REDISCOVER_QUIET")
+    live = hasattr(builtins, "__IPYTHON__") and not store.current().quiet
     return live or sys.stderr.isatty()
 
 

@@ -15,13 +15,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from . import _check
+from . import _check, readouts
 from ._training import WORTH_COMPILING, fit_or_restore, progress_bar
 from .dataset import Dataset
-from .layers import FreeCell, MemberWise, QuadraticForm, TaylorCell
+from .layers import FreeCell, MemberWise, TaylorCell
+from .readouts import Readout
 from .translator import Translator
 
-READOUTS = ("mlp", "quadratic", "linear")
 UPDATES = ("linear", "mlp")
 RECIPE = 3  # raise whenever a change below changes what training gives
 
@@ -83,12 +83,12 @@ class Windows:
         cls,
         translator: Translator,
         potential: np.ndarray,
-        readout: str = "mlp",
+        readout: str | Readout = "mlp",
         *,
         initial: np.ndarray | None = None,
         **shape: int,
     ) -> Windows:
-        """Windows of a translator's own run: it rebuilds hidden states (`mlp`) or the density (`quadratic`, `linear`).
+        """Windows of a translator's own run, with the target of a readout: its hidden states, or its density.
 
         `initial` is what the translator is told about the left ends, if it is told anything.
 
@@ -98,13 +98,12 @@ class Windows:
         >>> Windows.of(Translator(units=5), np.zeros((3, 40)), "mlp").target.shape
         (3, 40, 5)
         """
-        _check.choice("readout", readout, READOUTS)
+        readout = readouts.get(readout)
         potential = _check.array("potential", potential, 2)
 
         def watch(V: np.ndarray, initial: np.ndarray | None) -> Windows:
             hidden = translator.hidden_states(V, initial)
-            target = hidden if readout == "mlp" else translator.read_out(hidden)
-            return cls(hidden, translator.standardise(V), target, **shape)
+            return cls(hidden, translator.standardise(V), readout.target(translator, hidden), **shape)
 
         # a window that does not fit fails here, before the long run
         watch(potential[:1], None if initial is None else initial[:1])
@@ -282,7 +281,7 @@ class Distiller(keras.Model):
     members : int
         Number of independent trainings; member m is initialised with ``seed + m``. Populations that are to have no
         member in common need seeds at least that far apart.
-    readout : {"mlp", "quadratic", "linear"}
+    readout : {"mlp", "quadratic", "linear"} or readouts.Readout
         `mlp` rebuilds the hidden states from latents and known potentials; the others read the density off the latents.
     units : int
         Number of hidden units of the translator.
@@ -296,7 +295,7 @@ class Distiller(keras.Model):
         Spread of the first update about the identity, and the seed of all first weights.
     update : {"linear", "mlp"}
         How the latents move: by `layers.TaylorCell`, the theories of this book, or by `layers.FreeCell`, which has a
-        network beside it and may do anything smooth: the control of chapter 07.
+        network beside it and may do anything smooth: the control of chapter 09.
 
     Raises
     ------
@@ -334,14 +333,14 @@ class Distiller(keras.Model):
         sizes = {"latent_dim": latent_dim, "members": members, "units": units, "known": known, "width": width}
         sizes = {name: _check.integer(name, value, int(name != "known")) for name, value in sizes.items()}
         self.settings = sizes | {
-            "readout": _check.choice("readout", readout, READOUTS),
+            "readout": readouts.get(readout).name,
             "order": _check.integer("order", order),
             "noise": _check.at_least("noise", noise, 0),
             "seed": _check.integer("seed", seed, 0),
             "update": _check.choice("update", update, UPDATES),
         }
         super().__init__(**kwargs)
-        self.latent_dim, self.members, self.readout = latent_dim, members, readout
+        self.latent_dim, self.members, self.readout = latent_dim, members, readouts.get(readout)
 
         def dense(equation, shape, number, scale=1.0, **options):
             # one einsum a layer; b batch, m member, s site, n both. Layers are seeded far apart, members one by one.
@@ -351,7 +350,7 @@ class Distiller(keras.Model):
 
         # A density does not know the sign of a state. If all windows start from nearly the same latents, they start
         # with the same sign; else the encoder may choose another here and there, and a seam between them stays.
-        alike = {} if readout == "mlp" else {"scale": 0.01, "bias_initializer": "ones"}
+        alike = {"scale": 0.01, "bias_initializer": "ones"} if self.readout.explicit else {}
         # encoder and decoder work on hidden states of zero mean and unit variance; see adapt
         self.centre = self.add_weight(shape=(units,), initializer="zeros", trainable=False, name="centre")
         self.spread = self.add_weight(shape=(), initializer="ones", trainable=False, name="spread")
@@ -366,18 +365,8 @@ class Distiller(keras.Model):
         cell = {"linear": TaylorCell, "mlp": FreeCell}[update](latent_dim, order, members, noise, seed)
         self.update = keras.layers.RNN(cell, return_sequences=True, unroll=True, name="update")
         self.update.build((None, None, 1))
-        if readout == "mlp":
-            # one matrix product a member, over all windows and sites: a quarter less time a step than with axes b, m, s
-            seen = keras.Input(batch_shape=(members, None, latent_dim + known))
-            layers = [
-                dense("mnd,mdw->mnw", (None, width), 3, bias_axes="mw", activation="gelu"),
-                dense("mnd,mdw->mnw", (None, width), 4, bias_axes="mw", activation="gelu"),
-                dense("mnd,mdw->mnw", (None, units), 5, bias_axes="mw"),
-            ]
-        else:
-            seen = keras.Input((members, None, latent_dim))
-            linear = dense("bmsd,md->bms", (members, None), 6)  # no offset: it would be one more variable
-            layers = [QuadraticForm(members, seed + 70_000) if readout == "quadratic" else linear]
+        seen = keras.Input(batch_shape=self.readout.input_shape(members, latent_dim, known))
+        layers = self.readout.layers(dense, members, width, units, seed)
         self.decoder = keras.Sequential([seen, *layers], name="decoder")
         self.built = True
 
@@ -407,14 +396,7 @@ class Distiller(keras.Model):
     def call(self, inputs):
         known, sites = inputs["known"], inputs["sites"]
         g = ops.take(self.roll_out(inputs["hidden"], known[:, 1:, 0]), sites, axis=2)
-        if self.readout != "mlp":
-            return self.decoder(g)
-        shown = ops.take(known, sites, axis=1)[..., : self.settings["known"]]
-        shown = ops.repeat(shown[None], self.members, axis=0)
-        seen = ops.concatenate([ops.transpose(g, (1, 0, 2, 3)), shown], axis=-1)
-        rebuilt = self.decoder(ops.reshape(seen, (self.members, -1, seen.shape[-1])))
-        rebuilt = ops.reshape(rebuilt, (self.members, -1, ops.shape(sites)[0], rebuilt.shape[-1]))
-        return ops.transpose(rebuilt, (1, 0, 2, 3)) * self.spread + self.centre
+        return self.readout.decode(self, g, known, sites)
 
     def coefficients(self) -> np.ndarray:
         """Taylor coefficients U_n of every member's update, shape (members, order + 1, latent_dim, latent_dim).
@@ -433,15 +415,35 @@ class Distiller(keras.Model):
             raise ValueError("a distiller with update 'mlp' has no Taylor coefficients")
         return ops.convert_to_numpy(self.update.cell.kernel)
 
+    def forms(self) -> np.ndarray:
+        """Form by which every member reads the density off its latents: (members, d, d) or (members, d).
+
+        Raises
+        ------
+        ValueError
+            If the readout is not explicit and has none.
+
+        Examples
+        --------
+        >>> Distiller(latent_dim=2, members=3, readout="quadratic").forms().shape
+        (3, 2, 2)
+        """
+        return np.stack([self.readout.form(np.asarray(kernel, float)) for kernel in self.decoder.get_weights()[0]])
+
     def latents(self, windows: Windows) -> np.ndarray:
         """Latents of every member along every window, shape (members, n, length + 1, latent_dim)."""
         parts = [self.roll_out(x["hidden"], x["known"][:, 1:, 0]) for x, _ in windows.batches()]
         return np.concatenate([ops.convert_to_numpy(p) for p in parts]).swapaxes(0, 1)
 
     def member_losses(self, windows: Windows) -> np.ndarray:
-        """Mean squared error of every member over all sites, as a fraction of the target's variance: (members,)."""
+        """Mean squared error of every member over all sites, as a fraction of the target's variance: (members,).
+
+        Infinite for a member that diverged: it is as lost as can be.
+        """
         parts = [ops.convert_to_numpy(_squared_error(y, self(x))) for x, y in windows.batches()]
-        return np.concatenate(parts).mean(0, dtype="float64") / windows.variance
+        with np.errstate(over="ignore", invalid="ignore"):
+            losses = np.concatenate(parts).mean(0, dtype="float64") / windows.variance
+        return np.where(np.isfinite(losses), losses, np.inf)
 
     def get_config(self):
         return super().get_config() | self.settings
@@ -452,7 +454,7 @@ def train(
     identity: dict,
     latent_dim: int,
     members: int = 8,
-    readout: str = "mlp",
+    readout: str | Readout = "mlp",
     schedule: Schedule | None = None,
     seed: int = 0,
     folder: str | None = None,
@@ -500,9 +502,10 @@ def train(
     units = windows.hidden.shape[-1]
     options = {"noise": schedule.noise, "seed": seed, "update": update}
     model = Distiller(latent_dim, members, readout, units, windows.known, **options)
-    if windows.target.shape[2:] != ((units,) if readout == "mlp" else ()):
-        wanted = f"(n, sites, {units})" if readout == "mlp" else "(n, sites)"
-        raise ValueError(f"target of the windows must be {wanted} for readout {readout!r}; got {windows.target.shape}")
+    if windows.target.shape[2:] != (axes := model.readout.target_shape(units)):
+        wanted = ", ".join(map(str, ("n", "sites", *axes)))
+        name, found = model.readout.name, windows.target.shape
+        raise ValueError(f"target of the windows must be ({wanted}) for readout {name!r}; got {found}")
     if np.ptp(windows.hidden) == 0:
         raise ValueError(f"hidden states of the windows must differ; got {windows.hidden.flat[0]} everywhere")
     decay = keras.optimizers.schedules.CosineDecay(schedule.rate, schedule.steps)
@@ -527,7 +530,7 @@ def scan(
     data: Dataset,
     latent_dims: Iterable[int],
     members: int = 8,
-    readout: str = "mlp",
+    readout: str | Readout = "mlp",
     schedule: Schedule | None = None,
     seed: int = 0,
     folder: str | None = None,

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from . import _check
+from . import _check, readouts
+from .readouts import Readout
 
 
 def _level(level: float) -> float:
@@ -426,17 +427,17 @@ def description_length(
     return DescriptionLength(float(data), float(k / 2 * np.log2(n)), float(bic))
 
 
-def free_parameters(latent_dim: int, readout: str, order: int = 2) -> int:
+def free_parameters(latent_dim: int, readout: str | Readout, order: int = 2) -> int:
     """Count the real parameters of an explicit theory of the density, net of the choice of basis.
 
     d latents move by ``g <- (sum_n v**n U_n) g``, (order + 1) d² numbers, from one start, d numbers. The density is a
-    linear form (d) or a quadratic form (d (d + 1)/2) of them. A change of basis, d² numbers, changes nothing that can
-    be measured.
+    form of them, which says itself how many numbers it has (`readouts`): d if linear, d (d + 1)/2 if quadratic. A
+    change of basis, d² numbers, changes nothing that can be measured.
 
     Parameters
     ----------
     latent_dim : int
-    readout : {"quadratic", "linear"}
+    readout : {"quadratic", "linear"} or readouts.Readout
         Without an offset. ``"mlp"`` is refused: the weights of a network are no measure of the theory.
     order : int
         Highest power of the potential.
@@ -452,7 +453,4 @@ def free_parameters(latent_dim: int, readout: str, order: int = 2) -> int:
     (13, 24)
     """
     d, order = _check.integer("latent_dim", latent_dim), _check.integer("order", order)
-    if readout == "mlp":
-        raise ValueError("readout must be explicit, 'quadratic' or 'linear'; got 'mlp'")
-    form = {"quadratic": d * (d + 1) // 2, "linear": d}
-    return (order + 1) * d**2 + form[_check.choice("readout", readout, form)] + d - d**2
+    return (order + 1) * d**2 + readouts.get(readout).parameters(d) + d - d**2

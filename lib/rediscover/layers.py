@@ -148,7 +148,7 @@ class FreeCell(TaylorCell):
     """A `TaylorCell` and a network beside it, ``g <- (sum_n v**n U_n) g + A tanh(B [g, v] + b)``: any smooth update.
 
     It can do all that the linear cell can, and whatever else it likes: the control that shows what linearity is good
-    for (chapter 07). The network begins small.
+    for (chapter 09). The network begins small.
 
     Parameters
     ----------

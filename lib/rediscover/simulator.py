@@ -133,7 +133,7 @@ def leapfrog(V: np.ndarray, spacing: float, energy: float | np.ndarray = 0.0, st
 
     T = [[1 + a²U, a], [aU, 1]], which has det T = 1 and tr T = 2 + a²U, where the exact trace is
     2 + a²U + (a²U)²/12 + … . ψ' here is the backward difference (ψᵢ − ψᵢ₋₁)/a, that is the slope half a site
-    earlier. Parameters, result and errors are those of `propagate`; chapter 04 tells the two laws apart.
+    earlier. Parameters, result and errors are those of `propagate`; chapter 05 tells the two laws apart.
 
     Examples
     --------

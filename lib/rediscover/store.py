@@ -1,15 +1,19 @@
 """Trained artefacts and results on disk: written atomically, and never without knowing where they came from.
 
-Everything that a chapter trains goes through `load_or_train`, everything that it measures through `record`. A run
-writes below ``_build/<tier>/`` only; ``book/artifacts`` and ``book/results`` hold what is shipped with the book.
+Everything that a chapter trains goes through `load_or_train`, everything that it measures through `record`. Where they
+read and write, and how large things are, is told by one `Run`, made once by `current`.
 """
 
+import functools
 import hashlib
 import json
 import os
 import platform
 import re
+import stat
+import tempfile
 import time
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -21,22 +25,24 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import platformdirs
 
 __all__ = [
     "TIERS",
     "Artifact",
+    "Run",
     "atomic_write",
+    "current",
     "key",
     "library_versions",
     "load_or_train",
     "record",
     "results",
-    "tier",
     "to_json",
 ]
 
 TIERS = ("smoke", "standard")
-ROOT = Path(__file__).resolve().parents[2]
+_ROOT = Path(__file__).resolve().parents[2]  # of the book, if this is a checkout of it
 _STARTED = time.perf_counter()
 _META = "_meta"
 
@@ -71,28 +77,121 @@ class Artifact:
     fresh: bool
 
 
-def tier() -> str:
-    """Size of this run: ``"smoke"`` (tiny, trains for real) or ``"standard"`` (what the published pages show).
+@dataclass(frozen=True)
+class Run:
+    """Where a run reads and writes, and how it goes about it.
 
-    Returns
-    -------
-    str
-        The environment variable ``REDISCOVER_TIER``, or ``"standard"`` if it is not set.
+    Attributes
+    ----------
+    home : Path
+        What the run itself makes: ``artifacts/``, ``results/``, ``images/`` and ``used.txt``, the artefacts that were
+        asked for.
+    shipped : Path, optional
+        Where artefacts and results may be read besides: the folder ``book`` of a checkout.
+    tier : {"standard", "smoke"}
+        What the published pages show, or tiny sizes that train for real.
+    retrain : bool
+        Whether shipped artefacts are passed over.
+    quiet : bool
+        Whether progress bars are left out of notebooks, since their output is kept.
+    scheduler : str, optional
+        Address of a Dask scheduler on which sweeps run that are not told where to.
 
     Raises
     ------
     ValueError
-        If the variable holds anything else.
+        If the tier is neither.
 
     Examples
     --------
-    >>> tier() in TIERS
-    True
+    >>> Run(Path("somewhere"), tier="smoke").places("results")
+    [PosixPath('somewhere/results')]
     """
-    value = os.environ.get("REDISCOVER_TIER", "standard")
-    if value not in TIERS:
-        raise ValueError(f"environment variable REDISCOVER_TIER is {value!r}; expected one of {', '.join(TIERS)}")
-    return value
+
+    home: Path
+    shipped: Path | None = None
+    tier: str = "standard"
+    retrain: bool = False
+    quiet: bool = False
+    scheduler: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.tier not in TIERS:
+            raise ValueError(f"tier must be one of {', '.join(TIERS)}; got {self.tier!r}")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str], root: Path = _ROOT) -> "Run":
+        """Read a run off environment variables: the only place where the library looks at them.
+
+        ``REDISCOVER_TIER``, ``REDISCOVER_RETRAIN`` and ``REDISCOVER_QUIET`` (1 for yes), ``DASK_SCHEDULER_ADDRESS``.
+        In a checkout of the book everything is written below its ``_build/<tier>``; if the library is installed, or
+        the checkout cannot be written, in the user's cache folder, and if that cannot be either, in a temporary one.
+
+        Parameters
+        ----------
+        environment : mapping
+            Such as ``os.environ``.
+        root : Path
+            First folder of the checkout, if it is one.
+
+        Raises
+        ------
+        ValueError
+            If a variable holds something else; the message names it.
+
+        Warns
+        -----
+        UserWarning
+            If what a checkout makes has to be kept elsewhere.
+
+        Examples
+        --------
+        >>> Run.from_environment({"REDISCOVER_TIER": "smoke"}).tier
+        'smoke'
+        """
+        tier = environment.get("REDISCOVER_TIER", "standard")
+        if tier not in TIERS:
+            raise ValueError(f"environment variable REDISCOVER_TIER is {tier!r}; expected one of {', '.join(TIERS)}")
+        checkout = (root / "book" / "artifacts").is_dir()
+        places = [root / "_build" / tier] if checkout else []
+        places.append(platformdirs.user_cache_path("rediscover") / tier)
+        home = next((place for place in places if _writable(place)), None) or Path(tempfile.mkdtemp("", "rediscover-"))
+        if home != places[0]:
+            what = f"{places[0]} cannot be written: what this run trains and measures is kept in {home}"
+            warnings.warn(what, stacklevel=2)
+        return cls(
+            home,
+            root / "book" if checkout else None,
+            tier,
+            retrain=environment.get("REDISCOVER_RETRAIN") == "1",
+            quiet=bool(environment.get("REDISCOVER_QUIET")),
+            scheduler=environment.get("DASK_SCHEDULER_ADDRESS"),
+        )
+
+    def places(self, part: str) -> list[Path]:
+        """Folders in which to look for a part, ``"artifacts"`` or ``"results"``, the run's own first."""
+        own = [self.home / part]
+        passed_over = self.shipped is None or (self.retrain and part == "artifacts")
+        return own if passed_over else [*own, self.shipped / part]
+
+
+@functools.cache
+def current() -> Run:
+    """Give the run that this process is part of, as its environment described it when it was first asked.
+
+    Examples
+    --------
+    >>> current().tier in TIERS, current() is current()
+    (True, True)
+    """
+    return Run.from_environment(os.environ)
+
+
+def _writable(folder: Path) -> bool:
+    """Whether a folder, or the nearest one above it that exists, lets us write."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
 
 
 def key(config: Mapping[str, Any]) -> str:
@@ -138,15 +237,17 @@ def atomic_write(path: Path | str) -> Iterator[BinaryIO]:
     >>> path.read_text()
     'whole'
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # no name made of the process id: containers that share a folder have the same ones, and threads do
+    number, temporary = tempfile.mkstemp(".tmp", f".{path.name}.", path.parent)
     try:
-        with open(temporary, "wb") as file:
+        with open(number, "wb") as file:
             yield file
+        os.chmod(temporary, stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o644)  # mkstemp's is private
         os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        Path(temporary).unlink(missing_ok=True)
 
 
 def load_or_train(
@@ -154,8 +255,7 @@ def load_or_train(
 ) -> Artifact:
     """Read the artefact of a configuration, or train it and keep it.
 
-    It is looked for among the artefacts of this run (``_build/<tier>/artifacts``), then among the shipped ones
-    (``book/artifacts``; not if the environment variable ``REDISCOVER_RETRAIN`` is 1). Loading runs no code.
+    It is looked for among the artefacts of the current `Run`, then among the shipped ones. Loading runs no code.
 
     Parameters
     ----------
@@ -177,6 +277,15 @@ def load_or_train(
         If the configuration is incomplete, or if the file found is corrupt or belongs to another configuration.
     TypeError
         If `train` returns something other than numeric arrays by name. Nothing is kept then.
+    FloatingPointError
+        If the training diverged: an array holds NaN or infinity. Nothing is kept then.
+    OSError
+        If the folder cannot be written; before anything is trained.
+
+    Warns
+    -----
+    UserWarning
+        If what was trained could not be kept after all, on a full disk for instance. It is returned nevertheless.
 
     Examples
     --------
@@ -189,16 +298,13 @@ def load_or_train(
     config = json.loads(to_json(config, "config"))
     _check_config(config)
     name = f"{config['kind']}-{key(config)}.npz"
-    if folder is not None:
-        home, places = Path(folder), [Path(folder)]
-    else:
-        home = _build() / "artifacts"
-        places = [home] if os.environ.get("REDISCOVER_RETRAIN") == "1" else [home, ROOT / "book" / "artifacts"]
+    run = current() if folder is None else None
+    places = run.places("artifacts") if run else [Path(folder).expanduser()]
     found = next((place / name for place in places if (place / name).exists()), None)
-    artifact = _train(config, train, home / name) if found is None else _load(config, found)
-    if folder is None:  # `make chapters` ships what the run used, and nothing else
-        _build().mkdir(parents=True, exist_ok=True)
-        with open(_build() / "used.txt", "a", encoding="utf-8") as used:
+    artifact = _train(config, train, places[0] / name) if found is None else _load(config, found)
+    if run:  # `make chapters` ships what the run used, and nothing else
+        run.home.mkdir(parents=True, exist_ok=True)
+        with open(run.home / "used.txt", "a", encoding="utf-8") as used:
             used.write(f"{name} {artifact.seconds}\n")
     return artifact
 
@@ -214,7 +320,7 @@ def record(chapter: str, values: Mapping[str, Any], folder: Path | str | None = 
         JSON-able; NumPy scalars and arrays become numbers and lists. ``"_run"`` is added: tier, versions, date and the
         seconds since this module was imported.
     folder : path-like, optional
-        Write here instead of ``_build/<tier>/results``.
+        Write here instead of among the results of the current `Run`.
 
     Returns
     -------
@@ -238,20 +344,20 @@ def record(chapter: str, values: Mapping[str, Any], folder: Path | str | None = 
     if "_run" in values:
         raise ValueError("values holds '_run', which is the name of the entry that record adds")
     run = {
-        "tier": tier(),
+        "tier": current().tier,
         "versions": library_versions(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - _STARTED, 1),
     }
     text = to_json({**values, "_run": run}, "values", indent=1, sort_keys=False)
-    path = (_build() / "results" if folder is None else Path(folder)) / f"{chapter}.json"
+    path = (current().home / "results" if folder is None else Path(folder)) / f"{chapter}.json"
     with atomic_write(path) as file:
         file.write(f"{text}\n".encode())
     return path
 
 
 def results(chapter: str, folder: Path | str | None = None) -> dict[str, Any]:
-    """Read the numbers of a chapter: those of this tier's last run if there are any, else the shipped ones.
+    """Read the numbers of a chapter: those of the current `Run` if there are any, else the shipped ones.
 
     Parameters
     ----------
@@ -273,15 +379,11 @@ def results(chapter: str, folder: Path | str | None = None) -> dict[str, Any]:
     >>> results("00_demo", folder)["elbow"]
     2
     """
-    places = [_build() / "results", ROOT / "book" / "results"] if folder is None else [Path(folder)]
+    places = current().places("results") if folder is None else [Path(folder)]
     for place in places:
         if (place / f"{chapter}.json").exists():
             return json.loads((place / f"{chapter}.json").read_text(encoding="utf-8"))
     raise FileNotFoundError(f"no {chapter}.json in {' or '.join(map(str, places))}: run chapter {chapter} first")
-
-
-def _build() -> Path:
-    return ROOT / "_build" / tier()
 
 
 def library_versions() -> dict[str, str]:
@@ -347,6 +449,9 @@ def _check_config(config: dict[str, Any]) -> None:
 
 
 def _train(config: dict[str, Any], train: Callable[[], Mapping[str, np.ndarray]], path: Path) -> Artifact:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not _writable(path.parent):  # said now, and not after an hour
+        raise PermissionError(f"folder must be one that can be written; got {path.parent}")
     start = time.perf_counter()
     trained = train()
     seconds = round(time.perf_counter() - start, 3)
@@ -356,11 +461,19 @@ def _train(config: dict[str, Any], train: Callable[[], Mapping[str, np.ndarray]]
     for name, array in arrays.items():
         if name == _META or array.dtype.kind not in "biufcU":
             raise TypeError(f"train returned {name!r} of type {array.dtype}; expected numbers, not named {_META!r}")
+        if array.dtype.kind in "fc" and not np.isfinite(array).all():
+            raise FloatingPointError(
+                f"training diverged: {name!r} holds {array[~np.isfinite(array)][0]}, so nothing was kept. Try a smaller"
+                " learning rate, a longer schedule or another seed, and look at the data for a few huge values"
+            )
     versions = library_versions()
     meta = {"config": config, "seconds": seconds, "versions": versions, "arrays": sorted(arrays)}
     packed = np.frombuffer(to_json(meta, "config").encode(), np.uint8)
-    with atomic_write(path) as file:
-        np.savez_compressed(file, **{_META: packed}, **arrays)
+    try:
+        with atomic_write(path) as file:
+            np.savez_compressed(file, **{_META: packed}, **arrays)
+    except OSError as error:
+        warnings.warn(f"trained, but not kept: {path} cannot be written ({error})", stacklevel=2)
     return Artifact(arrays, config, seconds, versions, fresh=True)
 
 

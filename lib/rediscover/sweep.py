@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import itertools
 import json
-import os
 import time
 import traceback
 import warnings
@@ -21,7 +20,7 @@ from typing import Any
 from . import _check, store
 from ._training import watched
 
-__all__ = ["grid", "pack", "run", "table"]
+__all__ = ["grid", "pack", "run", "table", "unpack"]
 
 
 def grid(**axes: Iterable[Any]) -> list[dict[str, Any]]:
@@ -58,7 +57,9 @@ def run(
     folder: Path | str,
     workers: int | None = None,
     *,
-    recipe: int = 1,
+    name: str | None = None,
+    recipe: int | Mapping[str, int] = 1,
+    scheduler: str | None = None,
     retry_failed: bool = False,
 ) -> list[dict[str, Any]]:
     """Run the trials that have no row in the folder yet, keep each as soon as it is finished, and give all rows.
@@ -78,9 +79,15 @@ def run(
         Holds the rows, ``<key>.json``.
     workers : int, optional
         Processes on this machine, of one thread each. None runs one trial after the other in this process, without
-        Dask; or, with the environment variable ``DASK_SCHEDULER_ADDRESS``, on the workers of that scheduler.
-    recipe : int
-        Raise it whenever the code of the trial changes, so that rows of the old code are not taken for new ones.
+        Dask; or, if there is a `scheduler`, on its workers.
+    name : str, optional
+        What rows call the trial, a part of their keys: give one that stays when the function moves to another module.
+        Without, it is the function's own name and that of its module.
+    recipe : int or mapping of str to int
+        Raise it whenever the code of the trial changes, so that rows of the old code are not taken for new ones. A
+        trial that trains names the recipes of what it trains, ``{"translator": translator.RECIPE}`` for instance.
+    scheduler : str, optional
+        Address of a Dask scheduler; that of the current `store.Run` if nothing is said.
     retry_failed : bool
         Run trials again that failed before. Not the default: a pure function fails every time.
 
@@ -111,8 +118,13 @@ def run(
     >>> run(trial, grid(x=[0]), folder)[0]["error"]["type"]
     'ZeroDivisionError'
     """
-    name, folder = _name(trial), Path(folder)
-    address = os.environ.get("DASK_SCHEDULER_ADDRESS") if workers is None else None
+    name, folder = _name(trial) if name is None else name, Path(folder).expanduser()
+    address = (scheduler or store.current().scheduler) if workers is None else None
+    recipe = (
+        {k: _check.integer(f"recipe[{k!r}]", v, 0) for k, v in recipe.items()}
+        if isinstance(recipe, Mapping)
+        else _check.integer("recipe", recipe, least=0)
+    )
     distribute = bool(address) or (workers is not None and _check.integer("workers", workers) > 0)
     if distribute:
         _find(trial)
@@ -123,7 +135,7 @@ def run(
         if not isinstance(config, Mapping) or not all(isinstance(entry, str) for entry in config):
             raise TypeError(f"configs[{i}] must be a mapping with names as keys; got {config!r}")
         config = json.loads(store.to_json(config, f"configs[{i}]"))
-        row = {"trial": name, "recipe": _check.integer("recipe", recipe, least=0), "config": config}
+        row = {"trial": name, "recipe": recipe, "config": config}
         if (key := store.key(row)) in rows:
             raise ValueError(f"configs[{i}] must differ from those before it; got {config} again (is a seed missing?)")
         rows[key] = row
@@ -142,8 +154,7 @@ def run(
     with closing(outcomes), tqdm(initial=len(done), total=len(rows), unit="trial", disable=not watched()) as bar:
         for key, outcome in outcomes:
             done[key] = rows[key] | outcome
-            with store.atomic_write(folder / f"{key}.json") as file:
-                file.write(f"{store.to_json(done[key], 'row', indent=1, sort_keys=False)}\n".encode())
+            _keep(done[key], folder / f"{key}.json")
             failed += "error" in outcome
             bar.set_postfix(failed=failed, refresh=False)
             bar.update()
@@ -177,7 +188,7 @@ def table(place: Path | str) -> list[dict[str, Any]]:
     def order(row: dict[str, Any]) -> tuple:  # numbers by size, everything else by its JSON
         entries = sorted(row["config"].items())
         ranked = [(k, 0, v, "") if isinstance(v, int | float) else (k, 1, 0, json.dumps(v)) for k, v in entries]
-        return row["trial"], row["recipe"], ranked
+        return row["trial"], json.dumps(row["recipe"], sort_keys=True), ranked
 
     place = Path(place)
     if place.is_file():
@@ -218,6 +229,49 @@ def pack(rows: Iterable[Mapping[str, Any]], path: Path | str) -> Path:
     with store.atomic_write(path) as file:
         file.write("".join(f"{line}\n" for line in lines).encode())
     return path
+
+
+def unpack(path: Path | str, folder: Path | str) -> int:
+    """Write the rows of a packed file into a folder, where `run` finds them and goes on; those that are there stay.
+
+    Parameters
+    ----------
+    path : path-like
+        From `pack`.
+    folder : path-like
+
+    Returns
+    -------
+    int
+        How many rows were written.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no such file; if a row is damaged.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> def trial(config):
+    ...     return {"square": config["x"] ** 2}
+    >>> path = pack(run(trial, grid(x=[10, 2]), folder / "rows"), folder / "squares.jsonl")
+    >>> unpack(path, folder / "again"), unpack(path, folder / "again")
+    (2, 0)
+    """
+    written = 0
+    for row in table(Path(path)):
+        key = store.key({name: row[name] for name in ("trial", "recipe", "config")})
+        if not (target := Path(folder) / f"{key}.json").exists():
+            _keep(row, target)
+            written += 1
+    return written
+
+
+def _keep(row: Mapping[str, Any], path: Path) -> None:
+    with store.atomic_write(path) as file:
+        file.write(f"{store.to_json(row, 'row', indent=1, sort_keys=False)}\n".encode())
 
 
 def _name(trial: Callable) -> str:
@@ -292,7 +346,7 @@ def _on_dask(
         try:
             client = stack.enter_context(Client(address, set_as_default=False))
         except (OSError, ValueError) as error:
-            raise ConnectionError(f"no scheduler at DASK_SCHEDULER_ADDRESS={address}: {error}") from error
+            raise ConnectionError(f"no scheduler answers at {address}: {error}") from error
         _inspect(client, trial)
         suspects = []
         for key, outcome in collect(todo):

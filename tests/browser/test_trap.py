@@ -257,7 +257,7 @@ def test_on_paper_there_is_a_picture(trap):
     assert page.locator("#fig-trap img").is_visible()
 
 
-@pytest.mark.parametrize("chapter", ["03_distiller", "04_wave_function", "06_parsimony"])
+@pytest.mark.parametrize("chapter", ["03_distiller", "04_two_numbers", "08_parsimony"])
 def test_sliders_move_by_keyboard_and_are_whole_without_javascript(visit, address, chapter):
     page = visit().page
     page.goto(f"{address}/book/{chapter}.html", wait_until="load")

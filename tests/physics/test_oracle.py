@@ -6,8 +6,8 @@ import pytest
 from rediscover import distiller
 from rediscover.dataset import simulate
 from rediscover.distiller import Schedule, Windows
+from rediscover.law import Law, align
 from rediscover.simulator import propagate
-from rediscover.theory import Theory, align
 
 LENGTH = 8
 DATA = simulate(1000, sites=LENGTH + 4, seed=11)
@@ -27,7 +27,7 @@ def best_member(state, readout, steps, rate, folder):
     model = distiller.train(windows, {}, len(state), 6, readout, schedule, seed=1, folder=folder)
     losses = model.member_losses(windows)
     best = int(losses.argmin())
-    law = Theory(model.coefficients()[best], SHIFT, SCALE, DATA.spacing)
+    law = Law(model.coefficients()[best], SHIFT, SCALE, DATA.spacing)
     return law, losses[best], model.latents(windows)[best], windows
 
 

@@ -164,24 +164,22 @@ def test_a_killed_scheduler_ends_the_sweep_with_an_error_and_loses_nothing(tmp_p
     ],
     ids=["two-threads", "no-trial"],
 )
-def test_unfit_workers_are_refused(tmp_path, monkeypatch, scheduler, options, path, error, message):
+def test_unfit_workers_are_refused(tmp_path, scheduler, options, path, error, message):
     elsewhere = os.pathsep.join(p for p in sys.path if p and not Path(p).is_relative_to(ROOT / "tests"))
     worker(scheduler, *options, PYTHONPATH=path or elsewhere)
-    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", scheduler.address)
     with pytest.raises(error, match=message):
-        sweep.run(trials.held, trials.configs(tmp_path, 2), tmp_path / "rows")
+        sweep.run(trials.held, trials.configs(tmp_path, 2), tmp_path / "rows", scheduler=scheduler.address)
     assert rows(tmp_path) == []
 
 
-def test_a_scheduler_that_is_not_there_is_named(tmp_path, monkeypatch):
+def test_a_scheduler_that_is_not_there_is_named(tmp_path):
     import dask
 
-    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", "tcp://127.0.0.1:9")
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
-        pytest.raises(ConnectionError, match="no scheduler at DASK_SCHEDULER_ADDRESS=tcp:"),
+        pytest.raises(ConnectionError, match="no scheduler answers at tcp:"),
     ):
-        sweep.run(trials.held, trials.configs(tmp_path, 2), tmp_path / "rows")
+        sweep.run(trials.held, trials.configs(tmp_path, 2), tmp_path / "rows", scheduler="tcp://127.0.0.1:9")
 
 
 # --- what comes out
@@ -204,8 +202,7 @@ def test_verdicts_do_not_depend_on_the_workers(tmp_path, monkeypatch, scheduler)
         sweep.run(trials.law, configs, tmp_path / str(workers), workers)
         tables.append(sweep.table(tmp_path / str(workers)))
     worker(scheduler)
-    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", scheduler.address)
-    sweep.run(trials.law, configs, tmp_path / "cluster")
+    sweep.run(trials.law, configs, tmp_path / "cluster", scheduler=scheduler.address)
     tables.append(sweep.table(tmp_path / "cluster"))
     verdicts = [[{**row, "seconds": 0} for row in table] for table in tables]
     assert verdicts[0] == verdicts[1] == verdicts[2] == verdicts[3]

@@ -13,7 +13,6 @@ from scipy.special import erf
 from rediscover import distiller
 from rediscover.dataset import simulate
 from rediscover.distiller import (
-    READOUTS,
     UPDATES,
     Curriculum,
     Distiller,
@@ -23,6 +22,7 @@ from rediscover.distiller import (
     scan,
     train,
 )
+from rediscover.readouts import READOUTS
 from rediscover.translator import Translator
 
 N, SITES, UNITS = 12, 9, 4
@@ -64,19 +64,19 @@ def by_hand(model, w):
     weights = [x.astype(float) for x in model.decoder.get_weights()]
     latents = np.zeros((model.members, N, w.length + 1, model.latent_dim))
     output = np.zeros(
-        (N, model.members, w.length + 1, UNITS) if model.readout == "mlp" else latents.swapaxes(0, 1).shape[:3]
+        (N, model.members, w.length + 1, UNITS) if model.readout.name == "mlp" else latents.swapaxes(0, 1).shape[:3]
     )
     for n, m, i in np.ndindex(N, model.members, w.length + 1):
         site = w.start[n] + i
         g = step(m, v[n, site], latents[m, n, i - 1]) if i else first[n, m]
         latents[m, n, i] = g
-        if model.readout == "mlp":
+        if model.readout.name == "mlp":
             x = np.concatenate([g, [v[n, site - lag] if site >= lag else 0.0 for lag in range(w.known)]])
             for layer in range(3):
                 x = x @ weights[2 * layer][m] + weights[2 * layer + 1][m]
                 x = x if layer == 2 else x * (1 + erf(x / np.sqrt(2))) / 2
             output[n, m, i] = x * np.sqrt(w.variance) + HIDDEN.mean((0, 1))  # the decoder rebuilds deviations
-        elif model.readout == "quadratic":
+        elif model.readout.name == "quadratic":
             output[n, m, i] = g @ weights[0][m] @ g
         else:
             output[n, m, i] = weights[0][m] @ g

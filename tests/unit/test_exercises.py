@@ -7,8 +7,9 @@ import nbformat
 import numpy as np
 import pytest
 
-from rediscover import exercises, simulator
-from rediscover.exercises import EXERCISES, check
+import exercises
+from exercises import EXERCISES, check
+from rediscover import simulator
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 CHAPTERS = sorted(BOOK.glob("0*.ipynb"))
@@ -111,42 +112,42 @@ MISTAKES = {
     "3.3": [(5, "never swings")],
     "3.4": [(lambda p, c: 8, "7 starts would do"), (lambda p, c: 1, "too often"), (lambda p, c: 6.6, "whole number")],
     "4.1": [("continuous", "continuous function"), ("every potential", "works for every V")],
-    "4.2": [(lambda T: 2 * np.arccos(np.trace(T) / 2), "2ka"), (lambda T: T[0, 0], "survives")],
-    "4.3": [(lambda V, trace: "exact", "leapfrog law"), (lambda V, trace: "leapfrog", "exact law")],
-    "4.4": [(np.sqrt, "kink"), (lambda rho: rho, "not the density"), (lambda rho: rho[1:], "shape")],
-    "5.1": [(3, "different laws"), (4, "readout must be linear")],
-    "5.2": [
+    "5.1": [(lambda T: 2 * np.arccos(np.trace(T) / 2), "2ka"), (lambda T: T[0, 0], "survives")],
+    "5.2": [(lambda V, trace: "exact", "leapfrog law"), (lambda V, trace: "leapfrog", "exact law")],
+    "4.2": [(np.sqrt, "kink"), (lambda rho: rho, "not the density"), (lambda rho: rho[1:], "shape")],
+    "6.1": [(3, "different laws"), (4, "readout must be linear")],
+    "6.2": [
         (lambda S: np.sqrt(abs(S[::2, ::2])), "sign of the whole matrix"),
         (lambda S: S[:2, :2], "its square stands in S"),
     ],
-    "5.3": [(True, "cannot be negative"), ("False", "without quotation marks")],
-    "5.4": [
+    "6.3": [(True, "cannot be negative"), ("False", "without quotation marks")],
+    "6.4": [
         (lambda rho, slope, j: slope**2 / (8 * rho), "Weizsäcker"),
         (lambda rho, slope, j: slope**2 / (4 * rho) + j**2 / rho, "half of it"),
     ],
-    "6.1": [(6, "same energy")],
-    "6.2": [(24, "free S"), (17, "take 4 off"), (14, "carry a current")],
-    "6.3": [
+    "8.1": [(6, "same energy")],
+    "8.2": [(24, "free S"), (17, "take 4 off"), (14, "carry a current")],
+    "8.3": [
         (lambda b, a, s, n: (b - a) / (2 * s**2) > 0.5 * np.log2(n), "saves 5.8 bits"),
         (lambda b, a, s, n: (b - a) / (2 * s**2) * np.log2(np.e) > 0.5 * np.log(n), "saves 4.3 bits"),
     ],
-    "6.4": [
+    "8.4": [
         (lambda block, sigma: np.linalg.matrix_rank(block), "noise 1e-06"),
         (lambda block, sigma: 3, "In pure noise"),
     ],
-    "7.1": [(0.5, "probability"), (6.5, "between 0 and 1")],
-    "7.2": [
+    "9.1": [(0.5, "probability"), (6.5, "between 0 and 1")],
+    "9.2": [
         (lambda rho, rng: rho.copy(), "still with their potential"),
         (lambda rho, rng: rng.permuted(rho, axis=0), "torn apart"),
         (lambda rho, rng: rng.shuffle(rho) or rho, "changes its input"),
         (lambda rho, rng: 0 * rho, "lost or made up"),
     ],
-    "7.3": [
+    "9.3": [
         (lambda T: not np.allclose(T[0] @ T[1], T[1] @ T[0]), "power 2"),
         (lambda T: True, "the phase|The phase"),
         (lambda T: False, "Schrödinger's law"),
     ],
-    "7.4": [(6, "same trap"), (16, "same number"), (4, "count products")],
+    "9.4": [(6, "same trap"), (16, "same number"), (4, "count products")],
 }
 
 
@@ -164,7 +165,7 @@ def test_a_wave_function_is_right_up_to_its_sign(capsys):
         V = exercises.potentials.random(1, 40, seed=44)[0]
         return -simulator.propagate(np.repeat(V, 8), 0.05).psi
 
-    check("4.4", minus)
+    check("4.2", minus)
     assert "right up to a sign: ψ → −ψ gives the same density" in capsys.readouterr().out
 
 
@@ -175,5 +176,5 @@ def test_other_right_answers_are_right_too(turns, capsys):
     check("2.1", 7)
     check("3.3", np.int64(0))
     check("4.1", " Linear ")
-    check("7.1", 3 / 55)
+    check("9.1", 3 / 55)
     assert capsys.readouterr().out.count("Right") == 5

@@ -20,19 +20,20 @@ ORDER = [
     "simulator",
     "measurement",
     "dataset",
-    "laws",
+    "worlds",
+    "law",
     "layers",
+    "readouts",
+    "evidence",
     "_training",
     "translator",
     "distiller",
-    "theory",
-    "evidence",
-    "plots",
+    "discovery",
     "sweep",
-    "trials",
-    "exercises",
+    "plots",
 ]
-KERAS = {"layers", "_training", "translator", "distiller"}
+KERAS = {"layers", "readouts", "_training", "translator", "distiller"}
+HEAVY = {"layers", "_training", "translator", "distiller", "discovery", "plots"}  # bring in TensorFlow or Matplotlib
 MODULES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
 PUBLIC = [name for name in MODULES if not name.startswith("_")]
 
@@ -77,7 +78,7 @@ def test_keras_lives_in_its_own_modules(name):
 
 
 def test_light_modules_pull_in_neither_tensorflow_nor_matplotlib_nor_dask():
-    light = [*ORDER[: ORDER.index("layers")], "evidence", "sweep"]  # theory is read off a Keras model
+    light = [name for name in ORDER if name not in HEAVY]
     lines = ["import sys, rediscover", *(f"import rediscover.{name}" for name in light)]
     lines += ["print(sorted({'tensorflow', 'keras', 'matplotlib', 'dask', 'distributed'} & set(sys.modules)))"]
     done = subprocess.run(
@@ -97,3 +98,15 @@ def test_every_public_name_is_documented_with_an_example(name):
             inherited = any(hasattr(base, member) for base in thing.__mro__[1:])
             if not member.startswith("_") and (inspect.isroutine(value) or isinstance(value, property | classmethod)):
                 assert inherited or inspect.getdoc(value), f"{name}.{label}.{member} has no docstring"
+
+
+@pytest.mark.parametrize("name", rediscover.MOVED)
+@pytest.mark.parametrize("line", ["import rediscover.{}", "from rediscover.{} import Law", "from rediscover import {}"])
+def test_a_module_by_its_old_name_is_told_where_it_is(name, line):
+    with pytest.raises(ImportError, match=f"rediscover.{name} has moved: it is now"):
+        exec(line.format(name))
+
+
+def test_a_module_that_never_was_is_missed_as_usual():
+    with pytest.raises(ModuleNotFoundError, match=r"No module named 'rediscover\.ether'"):
+        importlib.import_module("rediscover.ether")

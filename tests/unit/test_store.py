@@ -2,6 +2,8 @@
 
 import json
 import re
+import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,35 +24,83 @@ def never():
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    """An empty book in a temporary folder."""
-    monkeypatch.setattr(store, "ROOT", tmp_path)
-    monkeypatch.setenv("REDISCOVER_TIER", "smoke")
-    monkeypatch.delenv("REDISCOVER_RETRAIN", raising=False)
+    """An empty book in a temporary folder, and a run at the small size in it."""
+    use(monkeypatch, tmp_path)
     return tmp_path
+
+
+def use(monkeypatch, root, tier="smoke", **how):
+    run = store.Run(root / "_build" / tier, root / "book", tier, **how)
+    monkeypatch.setattr(store, "current", lambda: run)
 
 
 def files(folder):
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 
 
-# --- tier and key
+# --- the run
 
 
-@pytest.mark.parametrize("value", ["smoke", "standard"])
-def test_tier_comes_from_the_environment(monkeypatch, value):
-    monkeypatch.setenv("REDISCOVER_TIER", value)
-    assert store.tier() == value
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A folder that looks like a checkout of the book, and a cache folder beside it."""
+    (tmp_path / "checkout" / "book" / "artifacts").mkdir(parents=True)
+    monkeypatch.setattr(store.platformdirs, "user_cache_path", lambda name: tmp_path / "cache" / name)
+    return tmp_path / "checkout"
 
 
-def test_tier_is_standard_by_default(monkeypatch):
-    monkeypatch.delenv("REDISCOVER_TIER", raising=False)
-    assert store.tier() == "standard"
+@pytest.fixture
+def locked(monkeypatch):
+    """Folders that cannot be written: told and not done, since the user root can write everywhere."""
+    folders, access = [], store.os.access
+    monkeypatch.setattr(
+        store.os,
+        "access",
+        lambda path, mode: access(path, mode) and not any(Path(path).is_relative_to(f) for f in folders),
+    )
+    return folders
 
 
-def test_unknown_tier_names_the_variable(monkeypatch):
-    monkeypatch.setenv("REDISCOVER_TIER", "huge")
+def test_a_checkout_keeps_its_runs_below_build(checkout):
+    run = store.Run.from_environment({}, checkout)
+    assert run == store.Run(checkout / "_build" / "standard", checkout / "book")
+    run = store.Run.from_environment({"REDISCOVER_TIER": "smoke", "REDISCOVER_RETRAIN": "1"}, checkout)
+    assert (run.home, run.retrain, run.quiet) == (checkout / "_build" / "smoke", True, False)
+    assert store.Run.from_environment({"REDISCOVER_QUIET": "1"}, checkout).quiet
+    assert store.Run.from_environment({"DASK_SCHEDULER_ADDRESS": "tcp://x"}, checkout).scheduler == "tcp://x"
+    assert not (checkout / "_build").exists()
+
+
+def test_an_installed_library_uses_the_cache_folder_and_says_nothing(checkout, recwarn):
+    run = store.Run.from_environment({}, checkout.parent / "site-packages")
+    assert run == store.Run(checkout.parent / "cache" / "rediscover" / "standard", None) and not recwarn
+
+
+def test_a_checkout_that_cannot_be_written_says_where_things_are_kept(checkout, locked):
+    locked.append(checkout)
+    with pytest.warns(UserWarning, match=r"_build/standard cannot be written: .* is kept in .*cache"):
+        run = store.Run.from_environment({}, checkout)
+    assert run.home == checkout.parent / "cache" / "rediscover" / "standard" and run.shipped == checkout / "book"
+    locked.append(checkout.parent)
+    with pytest.warns(UserWarning, match="cannot be written"):
+        run = store.Run.from_environment({}, checkout)
+    assert run.home.is_dir() and not run.home.is_relative_to(checkout.parent)
+
+
+def test_unknown_tier_names_the_variable(checkout):
     with pytest.raises(ValueError, match="REDISCOVER_TIER is 'huge'; expected one of smoke, standard"):
-        store.tier()
+        store.Run.from_environment({"REDISCOVER_TIER": "huge"}, checkout)
+    with pytest.raises(ValueError, match="tier must be one of smoke, standard; got 'huge'"):
+        store.Run(checkout, tier="huge")
+
+
+def test_retraining_passes_over_artefacts_and_not_over_results(tmp_path):
+    run = store.Run(tmp_path, tmp_path / "book", retrain=True)
+    assert run.places("artifacts") == [tmp_path / "artifacts"]
+    assert run.places("results") == [tmp_path / "results", tmp_path / "book" / "results"]
+
+
+# --- key
 
 
 def test_key_ignores_order_and_numpy_types():
@@ -89,14 +139,14 @@ def test_trains_once_and_loads_the_same(root):
 
 def test_tiers_do_not_share(root, monkeypatch):
     store.load_or_train(CONFIG, weights)
-    monkeypatch.setenv("REDISCOVER_TIER", "standard")
+    use(monkeypatch, root, "standard")
     assert store.load_or_train(CONFIG, weights).fresh
 
 
 def test_shipped_artefact_is_used_unless_retraining(root, monkeypatch):
     store.load_or_train(CONFIG, weights, root / "book" / "artifacts")
     assert not store.load_or_train(CONFIG, never).fresh
-    monkeypatch.setenv("REDISCOVER_RETRAIN", "1")
+    use(monkeypatch, root, retrain=True)
     assert store.load_or_train(CONFIG, weights).fresh
     assert not store.load_or_train(CONFIG, never).fresh  # an interrupted retraining goes on where it was
 
@@ -114,6 +164,32 @@ def test_failed_training_leaves_nothing(root):
     with pytest.raises(RuntimeError, match="diverged"):
         store.load_or_train(CONFIG, fails)
     assert files(root) == []
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1j * np.nan])
+@pytest.mark.parametrize("name", ["weight 00", "loss"])
+def test_diverged_training_is_no_artefact(root, name, value):
+    diverged = {"weight 00": np.ones(3), "loss": np.ones(3), name: np.array([1.0, value, 1.0])}
+    with pytest.raises(FloatingPointError, match=f"diverged: '{name}' holds .*smaller learning rate"):
+        store.load_or_train(CONFIG, lambda: diverged)
+    assert files(root) == []
+    assert store.load_or_train(CONFIG, weights).fresh  # and the next one is trained
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_training(tmp_path, locked):
+    locked.append(tmp_path)
+    with pytest.raises(PermissionError, match=r"folder must be one that can be written"):
+        store.load_or_train(CONFIG, never, tmp_path)
+
+
+def test_what_was_trained_is_given_even_if_the_disk_is_full(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", full)
+    with pytest.warns(UserWarning, match="trained, but not kept: .*No space left"):
+        assert store.load_or_train(CONFIG, weights, tmp_path).fresh
+    assert files(tmp_path) == []
 
 
 @pytest.mark.parametrize(
@@ -234,3 +310,39 @@ def test_record_refuses_what_is_not_a_result(root, values, error):
 
 def test_record_writes_plain_json(root):
     assert json.loads(store.record("02_demo", {"x": 1}).read_text(encoding="utf-8"))["x"] == 1
+
+
+# --- complete or not at all
+
+
+def test_many_writers_of_one_file_leave_one_whole_file(tmp_path, monkeypatch):
+    """Containers have the same process ids, and threads of one process do: neither may meet in a temporary file."""
+    monkeypatch.setattr(store.os, "getpid", lambda: 1)
+    path, together = tmp_path / "shared.txt", threading.Barrier(8)
+
+    def write(letter):
+        with store.atomic_write(path) as file:
+            together.wait()
+            for _ in range(100):
+                file.write(letter * 100)
+                file.flush()
+
+    threads = [
+        threading.Thread(target=write, args=(letter,)) for letter in (b"a", b"b", b"c", b"d", b"e", b"f", b"g", b"h")
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    content = path.read_bytes()
+    assert len(content) == 10_000 and len(set(content)) == 1
+    assert files(tmp_path) == ["shared.txt"]
+
+
+def test_what_is_written_can_be_read_by_others_as_before(tmp_path):
+    path = tmp_path / "note.txt"
+    for mode in (0o644, 0o600):
+        with store.atomic_write(path) as file:
+            file.write(b"x")
+        assert path.stat().st_mode & 0o777 == mode
+        path.chmod(0o600)

@@ -38,9 +38,8 @@ def interrupted(config):
 
 
 @pytest.fixture(autouse=True)
-def alone(monkeypatch):
+def alone():
     RAN.clear()
-    monkeypatch.delenv("DASK_SCHEDULER_ADDRESS", raising=False)
 
 
 def files(folder):
@@ -89,13 +88,22 @@ def test_a_larger_sweep_runs_only_what_is_new(tmp_path):
     assert len(RAN) == len(GRID) and [row["config"] for row in rows] == GRID[::-1]
 
 
-@pytest.mark.parametrize("change", [{"recipe": 2}, {}])
+@pytest.mark.parametrize("change", [{"recipe": 2}, {"recipe": {"translator": 2}}, {"name": "another"}, {}])
 def test_recipe_and_name_tell_rows_apart(tmp_path, monkeypatch, change):
     sweep.run(draw, GRID[:1], tmp_path)
     if not change:
         monkeypatch.setattr(draw, "__qualname__", "renamed")
     sweep.run(draw, GRID[:1], tmp_path, **change)
     assert len(RAN) == len(files(tmp_path)) == 2
+    assert len(sweep.table(tmp_path)) == 2
+
+
+def test_a_trial_with_a_name_of_its_own_may_move(tmp_path, monkeypatch):
+    stays = {"name": "book.draw", "recipe": {"translator": 2, "distiller": 3}}
+    first = sweep.run(draw, GRID, tmp_path, **stays)
+    monkeypatch.setattr(draw, "__module__", "elsewhere")
+    again = sweep.run(draw, GRID, tmp_path, name="book.draw", recipe={"distiller": 3, "translator": 2})
+    assert again == first and len(RAN) == len(GRID) and first[0]["trial"] == "book.draw"
 
 
 def test_a_row_holds_what_the_trial_saw(tmp_path):
@@ -268,10 +276,8 @@ def test_folder_must_not_be_a_file(tmp_path):
 @pytest.mark.parametrize("address", [None, "tcp://127.0.0.1:9"])
 def test_workers_need_a_trial_that_they_can_import(tmp_path, monkeypatch, where, address):
     monkeypatch.setattr(nested, "__module__", where)
-    if address:
-        monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", address)
     with pytest.raises(ValueError, match=f"trial must be defined in a module that workers can import; .* of {where}"):
-        sweep.run(nested, GRID, tmp_path / "rows", workers=None if address else 2)
+        sweep.run(nested, GRID, tmp_path / "rows", workers=None if address else 2, scheduler=address)
 
 
 def test_without_dask_the_error_says_what_to_install(tmp_path, monkeypatch):

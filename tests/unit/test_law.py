@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rediscover import simulator
-from rediscover.theory import InvariantForm, Theory, align, classify
+from rediscover.discovery import classify
+from rediscover.law import InvariantForm, Law, align, symmetric_square
 
 A, SHIFT, SCALE = 0.4, -0.65, 0.2
 V = np.linspace(-1.0, -0.3, 29)
@@ -16,11 +17,11 @@ KA = A * np.sqrt(-2 * V)
 
 
 def in_basis(law, degree, M, energy=0.0):
-    """Theory whose matrix is ``M law(V) M⁻¹``, by a polynomial in v so high that it is exact to rounding."""
+    """Law whose matrix is ``M law(V) M⁻¹``, by a polynomial in v so high that it is exact to rounding."""
     v = np.linspace(-4, 4, 201)
     matrices = np.einsum("ij,vjk,kl->vil", M, law(SHIFT + SCALE * v), np.linalg.inv(M))
     fitted = np.polynomial.polynomial.polyfit(v, matrices.reshape(len(v), -1), degree)
-    return Theory(fitted.reshape(degree + 1, *M.shape), SHIFT, SCALE, A, energy)
+    return Law(fitted.reshape(degree + 1, *M.shape), SHIFT, SCALE, A, energy)
 
 
 def schrodinger(V):
@@ -33,17 +34,14 @@ def leapfrog(V):
 
 
 def density_form(V):
-    """Symmetric square of ψ's law: what (ψ², ψψ', ψ'²) obey."""
-    (a, b), (c, d) = np.moveaxis(schrodinger(V), (-2, -1), (0, 1))
-    rows = [[a * a, 2 * a * b, b * b], [a * c, a * d + b * c, b * d], [c * c, 2 * c * d, d * d]]
-    return np.moveaxis(np.array(rows), (0, 1), (-2, -1))
+    return symmetric_square(schrodinger(V))
 
 
 def basis(d, seed):
     return np.random.default_rng(seed).normal(size=(d, d)) + 2 * np.eye(d)
 
 
-# Theory ---------------------------------------------------------------------------------------------------------------
+# Law ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -90,13 +88,13 @@ def test_a_wave_that_is_never_scattered_has_the_right_traces_and_is_told_by_pair
     rotation[:, 0, 0] = rotation[:, 1, 1] = cos
     rotation[:, 0, 1], rotation[:, 1, 0] = sin, -sin
     fitted = np.polynomial.polynomial.polyfit(v, rotation.reshape(len(v), -1), 4)
-    found = Theory(fitted.reshape(5, d, d), SHIFT, SCALE, A).dispersion(V)
+    found = Law(fitted.reshape(5, d, d), SHIFT, SCALE, A).dispersion(V)
     assert (found.mass, found.energy, found.residual) == pytest.approx((1, 0, 0), abs=2e-3)
     assert found.scattering > 0.05
 
 
 def test_what_does_not_turn_has_no_mass():
-    still = Theory(np.eye(2)[None], SHIFT, SCALE, A).dispersion(V)
+    still = Law(np.eye(2)[None], SHIFT, SCALE, A).dispersion(V)
     assert still.mass == pytest.approx(0) and still.residual == pytest.approx(0, abs=1e-12)
 
 
@@ -106,7 +104,7 @@ def test_what_does_not_turn_has_no_mass():
 )
 def test_dispersion_needs_a_wave_number_and_a_line(d, V, names):
     with pytest.raises(ValueError, match=names):
-        Theory(np.eye(d)[None], SHIFT, SCALE, A).dispersion(V)
+        Law(np.eye(d)[None], SHIFT, SCALE, A).dispersion(V)
 
 
 def test_density_form_is_read_in_any_basis():
@@ -127,7 +125,7 @@ def test_energy_shifts_the_series_and_nothing_else():
 
 def test_transfer_matrix_is_the_series_written_out():
     coefficients = np.random.default_rng(0).normal(size=(3, 2, 2))
-    theory, v = Theory(coefficients, SHIFT, SCALE, A), (V - SHIFT) / SCALE
+    theory, v = Law(coefficients, SHIFT, SCALE, A), (V - SHIFT) / SCALE
     for i in range(len(V)):
         expected = coefficients[0] + v[i] * coefficients[1] + v[i] ** 2 * coefficients[2]
         assert theory.transfer_matrix(V)[i] == pytest.approx(expected)
@@ -142,12 +140,12 @@ def test_transfer_matrix_is_the_series_written_out():
 def test_theory_of_a_member():
     model = SimpleNamespace(coefficients=lambda: np.arange(24.0).reshape(2, 3, 2, 2))
     translator, data = SimpleNamespace(shift=SHIFT, scale=SCALE), SimpleNamespace(spacing=A, energy=0.1)
-    theory = Theory.of(model, 1, translator, data)
+    theory = Law.from_distiller(model, 1, translator, data)
     assert np.array_equal(theory.coefficients, np.arange(12.0, 24).reshape(3, 2, 2))
     assert (theory.shift, theory.scale, theory.spacing, theory.energy) == (SHIFT, SCALE, A, 0.1)
     for bad, error in ((2, ValueError), (-1, ValueError), (0.0, TypeError)):
         with pytest.raises(error, match="member"):
-            Theory.of(model, bad, translator, data)
+            Law.from_distiller(model, bad, translator, data)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +165,7 @@ def test_theory_of_a_member():
 def test_bad_theory(change, error):
     good = {"coefficients": np.zeros((3, 2, 2)), "shift": 0.0, "scale": 1.0, "spacing": A}
     with pytest.raises(error, match=next(iter(change))):
-        Theory(**(good | change))
+        Law(**(good | change))
 
 
 @pytest.mark.parametrize(
@@ -193,7 +191,7 @@ def learned(law, M, degree=2):
     """As `in_basis`, but fitted to the range that a machine is trained on, by a polynomial as low as it uses."""
     matrices = (M @ law(V) @ np.linalg.inv(M)).reshape(len(V), -1)
     fitted = np.polynomial.polynomial.polyfit((V - SHIFT) / SCALE, matrices, degree)
-    return Theory(fitted.reshape(degree + 1, *M.shape), SHIFT, SCALE, A)
+    return Law(fitted.reshape(degree + 1, *M.shape), SHIFT, SCALE, A)
 
 
 def up_to_scale(one, two):
@@ -252,7 +250,7 @@ def test_wave_function_conserves_no_symmetric_form(seed):
 
 
 def test_more_than_one_form_is_no_finding():
-    still = Theory(np.eye(3)[None], SHIFT, SCALE, A).invariant_form(V)
+    still = Law(np.eye(3)[None], SHIFT, SCALE, A).invariant_form(V)
     assert still.residuals == pytest.approx(0) and still.signature == (0, 0, 3)
 
 
@@ -266,7 +264,7 @@ def test_degenerate_forms_keep_their_zeros():
 
 
 def test_one_variable_has_one_form():
-    form = Theory([[[0.5]]], 0, 1, A).invariant_form(V)
+    form = Law([[[0.5]]], 0, 1, A).invariant_form(V)
     assert form.matrix.item() == 1 and form.residuals == pytest.approx([0.75]) and form.signature == (1, 0, 0)
 
 
@@ -359,13 +357,13 @@ def test_angles_of_wave_function_and_density():
         wave, density = in_basis(schrodinger, 8, basis(2, 0)), in_basis(density_form, 8, basis(3, 0))
         assert wave.angles(x) == pytest.approx(np.stack([angle, angle], -1), abs=1e-8)
         assert density.angles(x) == pytest.approx(np.stack([0 * angle, 2 * angle, 2 * angle], -1), abs=1e-6)
-    assert Theory([np.diag([-2.0, 3.0])], SHIFT, SCALE, A).angles(0.0).tolist() == [0, np.pi]
+    assert Law([np.diag([-2.0, 3.0])], SHIFT, SCALE, A).angles(0.0).tolist() == [0, np.pi]
 
 
 def test_energy_shifts_what_is_recognised():
     law = in_basis(lambda V: simulator.transfer_matrix(V, A, 0.4), 8, basis(2, 0), energy=0.4)
     assert classify(law, V + 0.4) == "wave function"
-    assert classify(Theory(law.coefficients, SHIFT, SCALE, A), V) == "other", "the energy is wrong"
+    assert classify(Law(law.coefficients, SHIFT, SCALE, A), V) == "other", "the energy is wrong"
 
 
 def test_tolerance_decides():

@@ -1,4 +1,4 @@
-"""Other hidden laws whose number of variables is known: what a machine that found two must be tried on as well.
+"""Hidden laws behind one interface, with known numbers of variables: what a machine that found two must be tried on.
 
 Each maps potentials, constant on a site, to a density at the right edge of every site; it is causal, and exact up to
 rounding save for `gross_pitaevskii`. Units ħ = m = 1, for Dirac c = 1. With the parameters of `RANGES` the densities on
@@ -10,7 +10,7 @@ do only if some subspace of the products is mapped to itself by every T(V). Ther
 for four amplitudes, Sp(4): the products are then the adjoint representation, which is irreducible (Fulton & Harris,
 *Representation Theory* (1991), lectures 11 and 16), so that every start reaches all of it and every readout sees all
 of it. That number is what `evidence.hankel_rank` finds without noise. Laws side by side add their numbers unless a
-change of basis makes them equal. Parameters at which the number changes change `Law.rank`.
+change of basis makes them equal. Parameters at which the number changes change `World.rank`.
 
 Imports `simulator` for the waves, `potentials` and `dataset` for `simulate`.
 """
@@ -29,13 +29,13 @@ from .dataset import Dataset, origin_of
 
 
 @dataclass(frozen=True)
-class Law:
-    """A hidden law that can be measured in any potential.
+class World:
+    """A hidden law that can be measured in any potential: what the machine is set before, and never shown.
 
     Attributes
     ----------
     name : str
-        Its key in `PANEL`.
+        Its key in `WORLDS`.
     rank : int or None
         Variables that a linear readout needs; None if no finite number will do.
     parameters : dict
@@ -46,7 +46,7 @@ class Law:
     Examples
     --------
     >>> standing_wave(energy=0.1)
-    Law(name='standing_wave', rank=3, parameters={'energy': 0.1})
+    World(name='standing_wave', rank=3, parameters={'energy': 0.1})
     """
 
     name: str
@@ -71,7 +71,7 @@ class Law:
         return density
 
 
-def standing_wave(energy: float = 0.0) -> Law:
+def standing_wave(energy: float = 0.0) -> World:
     """Schrödinger's ψ'' = 2(V − E)ψ from (ψ, ψ') = (1, 0), density ψ²; 3 variables.
 
     (ψ, ψ') moves by T(V) in SL(2), and (ψ², ψψ', ψ'²) by its symmetric square.
@@ -82,10 +82,10 @@ def standing_wave(energy: float = 0.0) -> Law:
     [[0.0, 1.0]]
     """
     E = _check.number("energy", energy)
-    return Law("standing_wave", 3, {"energy": E}, lambda V, a: simulator.propagate(V, a, E).density)
+    return World("standing_wave", 3, {"energy": E}, lambda V, a: simulator.propagate(V, a, E).density)
 
 
-def travelling_wave(energy: float = 0.0, current: float = 0.6) -> Law:
+def travelling_wave(energy: float = 0.0, current: float = 0.6) -> World:
     """Schrödinger's law from (ψ, ψ') = (1, ij), density |ψ|²; 3 variables at any current j.
 
     Real and imaginary part move by the same real T(V), so (|ψ|², Re ψ*ψ', |ψ'|²) moves as for a standing wave, but
@@ -98,10 +98,10 @@ def travelling_wave(energy: float = 0.0, current: float = 0.6) -> Law:
     """
     E, j = _check.number("energy", energy), _check.number("current", current)
     name, parameters = "travelling_wave", {"energy": E, "current": j}
-    return Law(name, 3, parameters, lambda V, a: simulator.propagate(V, a, E, (1.0, 1j * j)).density)
+    return World(name, 3, parameters, lambda V, a: simulator.propagate(V, a, E, (1.0, 1j * j)).density)
 
 
-def classical(energy: float = 0.0) -> Law:
+def classical(energy: float = 0.0) -> World:
     """Time that a classical particle spends in a place, 1/p with p = √(2(E − V)); 1 variable.
 
     The flow ρp is 1 everywhere. The past leaves nothing behind: all rows of the Hankel block are equal. (2 with the
@@ -120,10 +120,10 @@ def classical(energy: float = 0.0) -> Law:
             raise ValueError(f"V must lie below the energy {E} of the classical law; got {V.max()}")
         return 1 / np.sqrt(2 * (E - V))
 
-    return Law("classical", 1, {"energy": E}, density)
+    return World("classical", 1, {"energy": E}, density)
 
 
-def boltzmann(beta: float = 0.2, centre: float = -0.65) -> Law:
+def boltzmann(beta: float = 0.2, centre: float = -0.65) -> World:
     """Density exp(−β Σ(V − centre)), summed over the sites so far; 1 variable.
 
     ρ ← exp(−β(V − centre))ρ is linear in ρ alone. `centre` keeps ρ of order one; the rank is 1 with any.
@@ -135,10 +135,10 @@ def boltzmann(beta: float = 0.2, centre: float = -0.65) -> Law:
     """
     beta, centre = _check.positive("beta", beta), _check.number("centre", centre)
     parameters = {"beta": beta, "centre": centre}
-    return Law("boltzmann", 1, parameters, lambda V, a: np.exp(-beta * np.cumsum(V - centre, axis=1)))
+    return World("boltzmann", 1, parameters, lambda V, a: np.exp(-beta * np.cumsum(V - centre, axis=1)))
 
 
-def leaky_integrator(decay: float = 0.9, gain: float = 2.5, centre: float = -0.65) -> Law:
+def leaky_integrator(decay: float = 0.9, gain: float = 2.5, centre: float = -0.65) -> World:
     """Density 1 + gain · h with a running average h ← decay · h + (1 − decay)(V − centre), site by site; 2 variables.
 
     The update is linear in (h, 1) and the readout needs both. That holds for every decay between 0 and 1, but those
@@ -154,12 +154,12 @@ def leaky_integrator(decay: float = 0.9, gain: float = 2.5, centre: float = -0.6
     if decay >= 1:
         raise ValueError(f"decay must be less than 1; got {decay}")
     parameters = {"decay": decay, "gain": gain, "centre": centre}
-    return Law(
+    return World(
         "leaky_integrator", 2, parameters, lambda V, a: 1 + gain * lfilter([1 - decay], [1, -decay], V - centre, axis=1)
     )
 
 
-def dirac(mass: float = 0.2, energy: float = 0.0) -> Law:
+def dirac(mass: float = 0.2, energy: float = 0.0) -> World:
     """Dirac's pair in one dimension, u' = (m + E − V)v, v' = (m − E + V)u from (1, 0), density u² + v²; 3 variables.
 
     (u, v) moves by T(V) in SL(2), with k² = (E − V)² − m², and (u², uv, v²) as for Schrödinger. Without mass T is a
@@ -175,10 +175,10 @@ def dirac(mass: float = 0.2, energy: float = 0.0) -> Law:
     def density(V, a):
         return (_march(_dirac_step(V, a, m, E), (1.0, 0.0)) ** 2).sum(-1)
 
-    return Law("dirac", 3 if m else 1, {"mass": m, "energy": E}, density)
+    return World("dirac", 3 if m else 1, {"mass": m, "energy": E}, density)
 
 
-def two_orbitals(energy: float = 0.0, gap: float = 0.5) -> Law:
+def two_orbitals(energy: float = 0.0, gap: float = 0.5) -> World:
     """Two standing waves, of energies E and E + gap, in one potential; their densities add. 6 variables.
 
     Each brings 3. A step has the trace 1 + 2 cos 2ka, which differs between the two, so no change of basis makes them
@@ -194,10 +194,10 @@ def two_orbitals(energy: float = 0.0, gap: float = 0.5) -> Law:
     def density(V, a):
         return simulator.propagate(V, a, E).density + simulator.propagate(V, a, E + gap).density
 
-    return Law("two_orbitals", 6 if gap else 3, {"energy": E, "gap": gap}, density)
+    return World("two_orbitals", 6 if gap else 3, {"energy": E, "gap": gap}, density)
 
 
-def coupled_channels(energy: float = 0.2, coupling: float = 0.2) -> Law:
+def coupled_channels(energy: float = 0.2, coupling: float = 0.2) -> World:
     """Two channels in the same potential, ψ₁'' = 2(V − E)ψ₁ + 2cψ₂ and 1 ↔ 2, total density ψ₁² + ψ₂²; 6 variables.
 
     Whatever V, (ψ₁ ± ψ₂)/√2 are standing waves of energies E ∓ c, and the total density is the sum of theirs: two
@@ -214,10 +214,10 @@ def coupled_channels(energy: float = 0.2, coupling: float = 0.2) -> Law:
     def density(V, a):
         return (simulator.propagate(V, a, E - c).density + simulator.propagate(V, a, E + c).density) / 2
 
-    return Law("coupled_channels", 6 if c else 3, {"energy": E, "coupling": c}, density)
+    return World("coupled_channels", 6 if c else 3, {"energy": E, "coupling": c}, density)
 
 
-def half_driven_channels(energy: float = 0.2, coupling: float = 0.2, floor: float = -0.65) -> Law:
+def half_driven_channels(energy: float = 0.2, coupling: float = 0.2, floor: float = -0.65) -> World:
     """Two coupled channels of which only the first feels V, the second a constant `floor`; 10 variables.
 
     ψ₁'' = 2(V − E)ψ₁ + 2cψ₂, ψ₂'' = 2cψ₁ + 2(floor − E)ψ₂, density ψ₁² + ψ₂². The normal modes now turn with V, no
@@ -237,10 +237,10 @@ def half_driven_channels(energy: float = 0.2, coupling: float = 0.2, floor: floa
         return psi[..., 0] ** 2 + psi[..., 2] ** 2
 
     parameters = {"energy": E, "coupling": c, "floor": floor}
-    return Law("half_driven_channels", 10 if c else 3, parameters, density)
+    return World("half_driven_channels", 10 if c else 3, parameters, density)
 
 
-def beam(stiffness: float = 0.001, energy: float = 0.0) -> Law:
+def beam(stiffness: float = 0.001, energy: float = 0.0) -> World:
     """Fourth-order law ψ'''' = Uψ with U = stiffness · (V − E) from (1, 0, 0, 0), density ψ²; 10 variables.
 
     An elastic beam on a foundation of varying stiffness. ψφ''' − ψ'φ'' + ψ''φ' − ψ'''φ is the same everywhere for any
@@ -258,10 +258,10 @@ def beam(stiffness: float = 0.001, energy: float = 0.0) -> Law:
     def density(V, a):
         return _march(_beam_step(s * (V - E), a), (1.0, 0.0, 0.0, 0.0))[..., 0] ** 2
 
-    return Law("beam", 10, {"stiffness": s, "energy": E}, density)
+    return World("beam", 10, {"stiffness": s, "energy": E}, density)
 
 
-def gross_pitaevskii(interaction: float = -0.4, energy: float = 0.0) -> Law:
+def gross_pitaevskii(interaction: float = -0.4, energy: float = 0.0) -> World:
     """A condensate, ψ'' = 2(V − E + gψ²)ψ from (1, 0), density ψ²; no finite number of variables.
 
     How (ψ, ψ') goes on depends on its size, and in no polynomial way, so no finite set of functions of it moves
@@ -281,10 +281,10 @@ def gross_pitaevskii(interaction: float = -0.4, energy: float = 0.0) -> Law:
     """
     g, E = _check.number("interaction", interaction), _check.number("energy", energy)
     rank, parameters = None if g else 3, {"interaction": g, "energy": E}
-    return Law("gross_pitaevskii", rank, parameters, lambda V, a: _condensate(V, a, g, E) ** 2)
+    return World("gross_pitaevskii", rank, parameters, lambda V, a: _condensate(V, a, g, E) ** 2)
 
 
-def noise(seed: int = 0) -> Law:
+def noise(seed: int = 0) -> World:
     """No law: exponentially distributed numbers of mean 1 that know nothing of V. Every block has full rank.
 
     They depend on `seed` and the shape of V alone, so a measurement can be repeated; data sets that are to be
@@ -296,7 +296,7 @@ def noise(seed: int = 0) -> Law:
     True
     """
     seed = _check.integer("seed", seed, least=0)
-    return Law("noise", None, {"seed": seed}, lambda V, a: np.random.default_rng(seed).exponential(size=V.shape))
+    return World("noise", None, {"seed": seed}, lambda V, a: np.random.default_rng(seed).exponential(size=V.shape))
 
 
 # What `draw` draws from, uniformly (integers for integers), made for V between −1 and −0.3. The rest is left as it is.
@@ -314,32 +314,32 @@ RANGES: dict[str, dict[str, tuple]] = {
     "gross_pitaevskii": {"interaction": (-0.6, -0.2), "energy": (0.0, 0.5)},
     "noise": {"seed": (0, 2**31)},
 }
-PANEL: dict[str, Callable[..., Law]] = {name: globals()[name] for name in RANGES}
+WORLDS: dict[str, Callable[..., World]] = {name: globals()[name] for name in RANGES}
 
 
-def draw(seed: int | np.random.Generator, name: str | None = None) -> Law:
-    """Draw a law for a blind test: uniformly from `PANEL` unless it is named, its parameters uniformly from `RANGES`.
+def draw(seed: int | np.random.Generator, name: str | None = None) -> World:
+    """Draw a world for a blind test: from `WORLDS` unless it is named, its parameters from `RANGES`, all uniformly.
 
     Raises
     ------
     ValueError, TypeError
-        If there is no law of that name, or the seed is not one.
+        If there is no world of that name, or the seed is not one.
 
     Examples
     --------
-    >>> draw(0) == draw(0), draw(0).name in PANEL
+    >>> draw(0) == draw(0), draw(0).name in WORLDS
     (True, True)
     >>> draw(0, "boltzmann").name
     'boltzmann'
     """
     rng = _check.generator(seed)
-    name = str(rng.choice(list(PANEL))) if name is None else _check.choice("name", name, PANEL)
+    name = str(rng.choice(list(WORLDS))) if name is None else _check.choice("name", name, WORLDS)
     pick = {int: lambda low, high: int(rng.integers(low, high)), float: rng.uniform}
-    return PANEL[name](**{key: pick[type(low)](low, high) for key, (low, high) in RANGES[name].items()})
+    return WORLDS[name](**{key: pick[type(low)](low, high) for key, (low, high) in RANGES[name].items()})
 
 
 def simulate(
-    law: Law,
+    world: World,
     n: int,
     *,
     sites: int = 40,
@@ -349,18 +349,18 @@ def simulate(
     correlation: float = 1.0,
     seed: int | np.random.Generator = 0,
 ) -> Dataset:
-    """Run the experiment `n` times in a world ruled by `law`; otherwise as `dataset.simulate`.
+    """Run the experiment `n` times in this `world`; otherwise as `dataset.simulate`.
 
     Returns
     -------
     Dataset
-        Its origin lists the law, its parameters and the arguments, or is a digest of the arrays if `seed` is a
-        generator; its energy is the law's, or 0. A blind judge must look at the arrays only.
+        Its origin lists the world, its parameters and the arguments, or is a digest of the arrays if `seed` is a
+        generator; its energy is the world's, or 0. A blind judge must look at the arrays only.
 
     Raises
     ------
     ValueError, TypeError
-        If `law` is not a `Law`, and from `potentials.random` and `Law.measure`.
+        If `world` is not a `World`, and from `potentials.random` and `World.measure`.
 
     Examples
     --------
@@ -368,13 +368,13 @@ def simulate(
     >>> data.density.shape, data.origin["law"], data.origin["parameters"]
     ((100, 40), 'dirac', {'mass': 0.1, 'energy': 0.0})
     """
-    if not isinstance(law, Law):
-        raise TypeError(f"law must be a Law, such as laws.dirac(); got {law!r}")
+    if not isinstance(world, World):
+        raise TypeError(f"world must be a World, such as worlds.dirac(); got {world!r}")
     spacing = _check.positive("spacing", spacing)
     V = potentials.random(n, sites, low=low, high=high, correlation=correlation, seed=seed)
     origin = origin_of(V, seed, spacing, low, high, correlation)
-    origin |= {"kind": "law", "law": law.name, "parameters": dict(law.parameters)} if origin else {}
-    return Dataset(V, law.measure(V, spacing), spacing, law.parameters.get("energy", 0.0), origin)
+    origin |= {"kind": "law", "law": world.name, "parameters": dict(world.parameters)} if origin else {}
+    return Dataset(V, world.measure(V, spacing), spacing, world.parameters.get("energy", 0.0), origin)
 
 
 def _march(T: np.ndarray, start: tuple) -> np.ndarray:

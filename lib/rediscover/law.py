@@ -1,24 +1,25 @@
-"""A law of motion read off one member of a trained distiller, and the tools to compare it with physics.
+"""An explicit law of motion, such as a distiller finds, and the tools to compare it with physics.
 
-Nothing here is trained or tuned: a `Theory` is the member's update matrix as a function of the potential. Its trace and
-determinant do not depend on the basis in which the member happened to find its latents.
+Nothing here is trained, tuned or decided: a `Law` is a matrix as a function of the potential. Its trace and determinant
+do not depend on the basis in which a machine happened to find its latents. What is to be *said* of a law stands in
+`discovery`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.polynomial import Polynomial
 
 from . import _check, simulator
 from .dataset import Dataset
-from .distiller import Distiller
-from .translator import Translator
+
+__all__ = ["Alignment", "Dispersion", "InvariantForm", "Law", "align", "symmetric_square", "whiten"]
 
 
 @dataclass(frozen=True)
-class Theory:
+class Law:
     """Linear law ``g <- T(V) g`` with ``T(V) = sum_n v**n U_n`` and ``v = (V - shift) / scale``.
 
     Attributes
@@ -37,9 +38,9 @@ class Theory:
 
     Examples
     --------
-    The leapfrog recurrence is a theory whose matrix is linear in V:
+    The leapfrog recurrence is a law whose matrix is linear in V:
 
-    >>> leapfrog = Theory([[[1, 0.4], [0, 1]], [[0.32, 0], [0.8, 0]]], shift=0, scale=1, spacing=0.4)
+    >>> leapfrog = Law([[[1, 0.4], [0, 1]], [[0.32, 0], [0.8, 0]]], shift=0, scale=1, spacing=0.4)
     >>> leapfrog.determinant(-0.5).item(), round(leapfrog.trace(-0.5).item(), 6)
     (1.0, 1.84)
     """
@@ -54,13 +55,22 @@ class Theory:
         coefficients = _check.array("coefficients", self.coefficients, 3)
         if coefficients.shape[1] != coefficients.shape[2]:
             raise ValueError(f"coefficients must be square matrices (order + 1, d, d); got shape {coefficients.shape}")
-        object.__setattr__(self, "coefficients", coefficients)
+        object.__setattr__(self, "coefficients", _check.frozen(coefficients))
         _check.number("shift", self.shift), _check.number("energy", self.energy)
         _check.positive("scale", self.scale), _check.positive("spacing", self.spacing)
 
     @classmethod
-    def of(cls, distiller: Distiller, member: int, translator: Translator, data: Dataset) -> Theory:
-        """Read the law off one member; the translator knows the standardisation, the data set the units.
+    def from_distiller(cls, distiller, member: int, translator, data: Dataset) -> Law:
+        """Read the law off one member of a population; nothing is fitted.
+
+        Parameters
+        ----------
+        distiller : distiller.Distiller
+        member : int
+        translator : translator.Translator
+            The one that was distilled: it knows the standardisation.
+        data : Dataset
+            Knows the units.
 
         Raises
         ------
@@ -70,7 +80,9 @@ class Theory:
         Examples
         --------
         >>> from rediscover.dataset import simulate
-        >>> Theory.of(Distiller(latent_dim=2), 0, Translator(), simulate(2)).coefficients.shape
+        >>> from rediscover.distiller import Distiller
+        >>> from rediscover.translator import Translator
+        >>> Law.from_distiller(Distiller(latent_dim=2), 0, Translator(), simulate(2)).coefficients.shape
         (3, 2, 2)
         """
         coefficients = distiller.coefficients()
@@ -83,18 +95,80 @@ class Theory:
 
         Examples
         --------
-        >>> Theory(np.eye(2)[None], 0, 1, spacing=0.4).transfer_matrix([-1.0, -0.5]).shape
+        >>> Law(np.eye(2)[None], 0, 1, spacing=0.4).transfer_matrix([-1.0, -0.5]).shape
         (2, 2, 2)
         """
         v = (_check.array("V", V) - self.shift) / self.scale
         return np.einsum("...n,nij->...ij", v[..., None] ** np.arange(len(self.coefficients)), self.coefficients)
+
+    def roll_out(self, latents: np.ndarray, V: np.ndarray) -> np.ndarray:
+        """Carry latents through potentials by the law alone.
+
+        Parameters
+        ----------
+        latents : array_like
+            Where the chains start, shape (n, latent_dim).
+        V : array_like
+            Potentials of the sites that follow, shape (n, sites).
+
+        Returns
+        -------
+        numpy.ndarray
+            The latents at the start and after every site, shape (n, sites + 1, latent_dim).
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a shape does not fit.
+
+        Examples
+        --------
+        >>> leapfrog = Law([[[1, 0.4], [0, 1]], [[0.32, 0], [0.8, 0]]], shift=0, scale=1, spacing=0.4)
+        >>> leapfrog.roll_out([[1.0, 0.0]], [[-0.5, -0.5]]).round(4).tolist()
+        [[[1.0, 0.0], [0.84, -0.4], [0.5456, -0.736]]]
+        """
+        g, T = _check.array("latents", latents, 2), self.transfer_matrix(_check.array("V", V, 2))
+        if g.shape != (len(T), T.shape[-1]):
+            raise ValueError(f"latents must have shape {(len(T), T.shape[-1])}; got {g.shape}")
+        path = np.empty((len(g), T.shape[1] + 1, g.shape[1]))
+        path[:, 0] = g
+        with np.errstate(over="ignore", invalid="ignore"):  # a law that is none may run away; whoever asked sees it
+            for i in range(T.shape[1]):
+                path[:, i + 1] = np.einsum("nij,nj->ni", T[:, i], path[:, i])
+        return path
+
+    def change_basis(self, matrix: np.ndarray) -> Law:
+        """Write the same law for latents ``matrix @ g``.
+
+        Trace, determinant, angles and dispersion stay what they are.
+
+        Parameters
+        ----------
+        matrix : array_like
+            Invertible, shape (latent_dim, latent_dim).
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the matrix has another shape or cannot be inverted.
+
+        Examples
+        --------
+        >>> turned = Law([[[0.0, 1.0], [-1.0, 0.0]]], 0, 1, spacing=0.4).change_basis([[2.0, 0.0], [0.0, 1.0]])
+        >>> turned.coefficients[0].tolist(), turned.determinant(0.0).item()
+        ([[0.0, 2.0], [-0.5, 0.0]], 1.0)
+        """
+        M, d = _check.array("matrix", matrix, 2), self.coefficients.shape[-1]
+        if M.shape != (d, d) or np.linalg.matrix_rank(M) < d:
+            raise ValueError(f"matrix must be invertible, of shape {(d, d)}; got {M.tolist()}")
+        return replace(self, coefficients=M @ self.coefficients @ np.linalg.inv(M))
 
     def trace(self, V: np.ndarray) -> np.ndarray:
         """Trace of the update matrix, shape of `V`; 2 cos ka for Schrödinger's ψ, 1 + 2 cos 2ka for its density.
 
         Examples
         --------
-        >>> Theory(np.eye(2)[None], 0, 1, spacing=0.4).trace([-1.0, -0.5]).tolist()
+        >>> Law(np.eye(2)[None], 0, 1, spacing=0.4).trace([-1.0, -0.5]).tolist()
         [2.0, 2.0]
         """
         return np.trace(self.transfer_matrix(V), axis1=-2, axis2=-1)
@@ -104,7 +178,7 @@ class Theory:
 
         Examples
         --------
-        >>> Theory(2 * np.eye(2)[None], 0, 1, spacing=0.4).determinant(-1.0).item()
+        >>> Law(2 * np.eye(2)[None], 0, 1, spacing=0.4).determinant(-1.0).item()
         4.0
         """
         return np.linalg.det(self.transfer_matrix(V))
@@ -118,7 +192,7 @@ class Theory:
 
         Examples
         --------
-        >>> leapfrog = Theory([[[1, 0.4], [0, 1]], [[0.32, 0], [0.8, 0]]], shift=0, scale=1, spacing=0.4)
+        >>> leapfrog = Law([[[1, 0.4], [0, 1]], [[0.32, 0], [0.8, 0]]], shift=0, scale=1, spacing=0.4)
         >>> leapfrog.trace_series().round(6).tolist()
         [2.0, 0.16]
         """
@@ -143,7 +217,7 @@ class Theory:
 
         Examples
         --------
-        >>> leapfrog = Theory([[[1, 0.4], [0, 1]], [[0.32, 0], [0.8, 0]]], shift=0, scale=1, spacing=0.4)
+        >>> leapfrog = Law([[[1, 0.4], [0, 1]], [[0.32, 0], [0.8, 0]]], shift=0, scale=1, spacing=0.4)
         >>> abs(leapfrog.curvature_ratio(np.linspace(-1, -0.3, 29))) < 1e-12
         True
         """
@@ -160,7 +234,7 @@ class Theory:
 
         Examples
         --------
-        >>> quarter = Theory([[[0.0, 1.0], [-1.0, 0.0]]], shift=0, scale=1, spacing=0.4)
+        >>> quarter = Law([[[0.0, 1.0], [-1.0, 0.0]]], shift=0, scale=1, spacing=0.4)
         >>> (quarter.angles([-1.0]) / np.pi).tolist()
         [[0.5, 0.5]]
         """
@@ -171,7 +245,7 @@ class Theory:
 
         A wave function turns by ka at a site, tr T = 2 cos ka, and its density by 2ka, tr S = 1 + 2 cos 2ka: with two
         latents and with three the trace alone gives k, in any basis. A law that is not Schrödinger's has another
-        dispersion relation, so no mass fits, or not the mass 1. The energy of the theory is not used.
+        dispersion relation, so no mass fits, or not the mass 1. The energy of the law is not used.
 
         One potential at a time says nothing about how the eigenvectors turn from one to the next: a rotation by ka in
         a fixed plane, a wave that is never scattered, has the same traces. So pairs are compared too, by the traces of
@@ -186,19 +260,19 @@ class Theory:
         Raises
         ------
         ValueError, TypeError
-            If the theory has neither two nor three latents, or `V` is not one axis of at least three potentials.
+            If the law has neither two nor three latents, or `V` is not one axis of at least three potentials.
 
         Examples
         --------
         >>> V = np.linspace(-1, -0.3, 5)
-        >>> leapfrog = Theory([[[1, 0.4], [0, 1]], [[0.32, 0], [0.8, 0]]], shift=0, scale=1, spacing=0.4)
+        >>> leapfrog = Law([[[1, 0.4], [0, 1]], [[0.32, 0], [0.8, 0]]], shift=0, scale=1, spacing=0.4)
         >>> found = leapfrog.dispersion(V)
         >>> [round(float(x), 3) for x in (found.mass, found.energy, found.residual, found.scattering)]
         [1.036, -0.01, 0.001, 0.004]
         """
         V, d = _check.array("V", V, 1), self.coefficients.shape[-1]
         if d not in (2, 3):
-            raise ValueError(f"a wave number can be read off two latents or three; the theory has {d}")
+            raise ValueError(f"a wave number can be read off two latents or three; the law has {d}")
         if len(np.unique(V)) < 3:
             raise ValueError(f"V must hold at least three different potentials; got {V.tolist()}")
         turn = d - 1  # a density turns twice as fast
@@ -233,16 +307,16 @@ class Theory:
 
         Notes
         -----
-        g → Mg takes an exactly conserved B to M⁻ᵀBM⁻¹. The residuals are norms in the basis of the theory, so that the
+        g → Mg takes an exactly conserved B to M⁻ᵀBM⁻¹. The residuals are norms in the basis of the law, so that the
         best form of a law that conserves none exactly, and the size of its residual, depend on the basis: scale the
-        latents alike before comparing two theories.
+        latents alike before comparing two laws.
 
         Examples
         --------
         A rotation by one radian for every unit of V, to second order, keeps the sum of squares:
 
         >>> turn = np.array([[0.0, 1.0], [-1.0, 0.0]])
-        >>> form = Theory([np.eye(2), turn, turn @ turn / 2], 0, 1, spacing=0.4).invariant_form([-0.1, 0.1])
+        >>> form = Law([np.eye(2), turn, turn @ turn / 2], 0, 1, spacing=0.4).invariant_form([-0.1, 0.1])
         >>> np.allclose(form.matrix, np.eye(2) / np.sqrt(2)), form.signature
         (True, (2, 0, 0))
         """
@@ -259,7 +333,7 @@ class Theory:
 
 @dataclass(frozen=True)
 class Dispersion:
-    """The wave ``k² = 2 m (E − V)`` that a law of motion resembles most: see `Theory.dispersion`.
+    """The wave ``k² = 2 m (E − V)`` that a law of motion resembles most: see `Law.dispersion`.
 
     Attributes
     ----------
@@ -327,69 +401,68 @@ class InvariantForm:
         return np.einsum("...i,ij,...j->...", g, self.matrix, g)
 
 
-def classify(law: Theory, V: np.ndarray, tolerance: float = 0.1) -> str:
-    """Say what a law moves, from its eigenvalues at constant potentials: in any basis, whatever else it holds.
+def symmetric_square(T: np.ndarray) -> np.ndarray:
+    """Matrices that move all products of two numbers, where `T` moves the numbers: (ψ, ψ') to (ρ, η, ξ).
 
-    With k = √(2(E − V)), a law *has a pair at* θ if its eigenvalues nearest to e^{iθ} have arguments whose mean
-    distance from θ over `V` is below `tolerance` times the mean θ, and moduli within `tolerance` of 1 at every `V`.
-
-    * ``"wave function"``: a pair at ka and none at 2ka.
-    * ``"density"``: a pair at 2ka, none at ka, and at every `V` a real eigenvalue within `tolerance` of 1, which is
-      what tells a density from two latents that merely turn twice as fast.
-    * ``"other"``: everything else, also a law that has both pairs.
-
-    Spare variables do no harm: three latents may be a wave function and one more number.
+    A law of a wave function becomes the law of its density (chapter 06).
 
     Parameters
     ----------
-    law : Theory
-    V : array_like
-        Potentials inside the training range and below the energy, where waves turn. They must differ: at a single
-        potential any rotation could be right.
-    tolerance : float
-        Relative. At 0.1 a rotation by a constant angle, the mean of ka over a range [−1, −0.3] of V, is refused.
+    T : array_like
+        Shape (..., 2, 2).
 
     Returns
     -------
-    {"wave function", "density", "other"}
+    numpy.ndarray
+        Shape (..., 3, 3), acting on (a², ab, b²) of a pair (a, b).
 
     Raises
     ------
     ValueError, TypeError
-        If a potential is not below the energy, or the tolerance is not positive.
-
-    Notes
-    -----
-    Eigenvalues at constant potentials do not see how the eigenvectors turn from one potential to the next, so this is a
-    necessary condition: a rotation by ka(V) in a fixed plane passes too. `Theory.invariant_form` tells it apart, for
-    it conserves a positive form; so do products such as T(V₁)T(V₂)⁻¹.
+        If `T` does not hold two-by-two matrices.
 
     Examples
     --------
-    >>> leapfrog = Theory([[[1, 0.4], [0, 1]], [[0.32, 0], [0.8, 0]]], shift=0, scale=1, spacing=0.4)
-    >>> classify(leapfrog, np.linspace(-1, -0.3, 8))
-    'wave function'
-    >>> classify(Theory([np.eye(3)], shift=0, scale=1, spacing=0.4), np.linspace(-1, -0.3, 8))
-    'other'
+    >>> symmetric_square([[1.0, 2.0], [0.0, 1.0]]).tolist()
+    [[1.0, 4.0, 4.0], [0.0, 1.0, 2.0], [0.0, 0.0, 1.0]]
     """
-    V, tolerance = _check.array("V", V), _check.positive("tolerance", tolerance)
-    if V.max() >= law.energy:
-        raise ValueError(f"V must lie below the energy {law.energy}, where waves turn; got {V.max()}")
-    values = np.linalg.eigvals(law.transfer_matrix(V))
-    ka = law.spacing * np.sqrt(2 * (law.energy - V))
+    T = _check.array("T", T)
+    if T.shape[-2:] != (2, 2):
+        raise ValueError(f"T must hold two-by-two matrices; got shape {T.shape}")
+    (a, b), (c, d) = np.moveaxis(T, (-2, -1), (0, 1))
+    S = [[a * a, 2 * a * b, b * b], [a * c, a * d + b * c, b * d], [c * c, 2 * c * d, d * d]]
+    return np.moveaxis(np.array(S), (0, 1), (-2, -1))
 
-    def pair_at(angle: np.ndarray) -> bool:
-        angle = np.abs(np.angle(np.exp(1j * angle)))  # folded like an eigenvalue's
-        which = np.argmin(np.abs(values - np.exp(1j * angle)[..., None]), axis=-1)
-        near = np.take_along_axis(values, which[..., None], -1)[..., 0]
-        off = np.abs(np.abs(np.angle(near)) - angle).mean()
-        return off < tolerance * angle.mean() and np.abs(np.abs(near) - 1).max() < tolerance
 
-    wave, density = pair_at(ka), pair_at(2 * ka)
-    real_one = np.where(values.imag == 0, np.abs(values - 1), np.inf).min(-1).max() < tolerance
-    if wave == density:
-        return "other"
-    return "wave function" if wave else "density" if real_one else "other"
+def whiten(latents: np.ndarray) -> np.ndarray:
+    """Change of basis after which latents are equally large in all directions, for `Law.change_basis`.
+
+    Parameters
+    ----------
+    latents : array_like
+        Shape (..., latent_dim).
+
+    Returns
+    -------
+    numpy.ndarray
+        W, upper triangular, for which the second moments of ``W @ g`` are the identity.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the latents are not finite, or lie in a plane, so that no basis makes them equally large.
+
+    Examples
+    --------
+    >>> whiten([[2.0, 0.0], [0.0, 1.0]]).round(3).tolist()
+    [[0.707, 0.0], [0.0, 1.414]]
+    """
+    g = _check.array("latents", latents)
+    flat = g.reshape(-1, g.shape[-1])
+    try:
+        return np.linalg.cholesky(np.linalg.inv(flat.T @ flat / len(flat))).T
+    except np.linalg.LinAlgError:
+        raise ValueError(f"latents must span all of their {g.shape[-1]} dimensions; these do not") from None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import evidence, potentials, simulator
+from rediscover import evidence, potentials, simulator
 
 __all__ = ["EXERCISES", "check"]
 
@@ -292,7 +292,7 @@ def _(answer):
     return "Answer with one of the three: continuous, linear, every potential."
 
 
-@_exercise("4.2")
+@_exercise("5.1")
 def _(answer):
     angle, rng = _function(answer), np.random.default_rng(42)
     for V in (-0.9, -0.5, -0.35):
@@ -306,7 +306,7 @@ def _(answer):
     return None
 
 
-@_exercise("4.3")
+@_exercise("5.2")
 def _(answer):
     which, V = _function(answer), np.linspace(-1, -0.3, 15)
     rng = np.random.default_rng(43)
@@ -318,7 +318,7 @@ def _(answer):
     return None
 
 
-@_exercise("4.4")
+@_exercise("4.2")
 def _(answer):
     V = np.repeat(potentials.random(1, 40, seed=44)[0], 8)
     psi = simulator.propagate(V, A / 8).psi
@@ -338,10 +338,10 @@ def _(answer):
     return "Its square is not the density."
 
 
-# --- chapter 5
+# --- chapter 6
 
 
-@_exercise("5.1")
+@_exercise("6.1")
 def _(answer):
     mistakes = {4: "Four numbers carry the two waves, but the readout must be linear.",
                 3: "Each orbital has three, and they move by different laws.",
@@ -349,7 +349,7 @@ def _(answer):
     return _number(answer, 6, mistakes, within=1e-6)
 
 
-@_exercise("5.2")
+@_exercise("6.2")
 def _(answer):
     rng = np.random.default_rng(52)
     for a, b, c in rng.normal(size=(4, 3)):
@@ -368,14 +368,14 @@ def _(answer):
     return None
 
 
-@_exercise("5.3")
+@_exercise("6.3")
 def _(answer):
     if not isinstance(answer, bool | np.bool_):
         return "Answer True or False, without quotation marks."
     return "What would its current be? ρξ − η² = j² cannot be negative." if answer else None
 
 
-@_exercise("5.4")
+@_exercise("6.4")
 def _(answer):
     kinetic = _function(answer)
     for psi, dpsi in ((1.0, 0.5), (0.7, 0.3 + 0.4j), (1.0, 1j)):
@@ -391,16 +391,16 @@ def _(answer):
     return None
 
 
-# --- chapter 6
+# --- chapter 8
 
 
-@_exercise("6.1")
+@_exercise("8.1")
 def _(answer):
     why = "At the same energy both move by the same matrix, and so does their sum."
     return _number(answer, 3, {6: why, 4: why}, within=1e-6)
 
 
-@_exercise("6.2")
+@_exercise("8.2")
 def _(answer):
     mistakes = {24: "That is a free S. Here its 27 entries are made of the 12 of T.",
                 17: "A change of basis of (ψ, ψ') still changes nothing: take 4 off.",
@@ -408,7 +408,7 @@ def _(answer):
     return _number(answer, 13, mistakes, within=1e-6)
 
 
-@_exercise("6.3")
+@_exercise("8.3")
 def _(answer):
     pays = _function(answer)
     cases = [(10.0, 9.9, 0.1, 1000), (10.0, 9.92, 0.1, 1000), (10.0, 9.94, 0.1, 1000)]
@@ -421,7 +421,7 @@ def _(answer):
     return None
 
 
-@_exercise("6.4")
+@_exercise("8.4")
 def _(answer):
     count, rng = _function(answer), np.random.default_rng(64)
     V, W = potentials.random(40, 12, seed=1), potentials.random(40, 12, seed=2)
@@ -434,10 +434,10 @@ def _(answer):
     return f"In pure noise it sees {noise} variables." if noise else None
 
 
-# --- chapter 7
+# --- chapter 9
 
 
-@_exercise("7.1")
+@_exercise("9.1")
 def _(answer):
     value = float(answer)
     if value > 1:
@@ -447,7 +447,7 @@ def _(answer):
     return f"If the share were {value:.3f}, no alarm in 55 would happen with probability {(1 - value) ** 55:.2g}."
 
 
-@_exercise("7.2")
+@_exercise("9.2")
 def _(answer):
     shuffled, rng = _function(answer), np.random.default_rng(72)
     rho = rng.normal(size=(200, 5))
@@ -463,7 +463,7 @@ def _(answer):
     return f"{still} of 200 densities are still with their potential." if still > 5 else None
 
 
-@_exercise("7.3")
+@_exercise("9.3")
 def _(answer):
     scatters, rng, V = _function(answer), np.random.default_rng(73), np.linspace(-1, -0.3, 9)
     k = np.sqrt(-2 * V)
@@ -482,7 +482,7 @@ def _(answer):
     return None
 
 
-@_exercise("7.4")
+@_exercise("9.4")
 def _(answer):
     mistakes = {4: "Four amplitudes, but a density is quadratic and the readout linear: count products.",
                 6: "Two orbitals, ψ₁ ± ψ₂, if both felt the same trap. Here nothing splits the channels.",

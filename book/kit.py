@@ -1,0 +1,176 @@
+"""What the chapters share: their sizes, data and machines, the tables that they print, and how a number meets its band.
+
+It only tells this book's story: for data of your own, import `rediscover`. Each idea in here is shown in the open once,
+in the chapter that comes to it first (chapters 2 and 3), and is imported from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from IPython.display import Markdown, display
+from matplotlib.figure import Figure
+
+from rediscover import dataset, distiller, plots, store, translator
+from rediscover.dataset import Dataset
+from rediscover.distiller import Distiller, Schedule, Windows
+from rediscover.readouts import READOUTS
+from rediscover.simulator import Wave
+from rediscover.translator import Translator
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much a chapter trains, and on how much.
+
+    Attributes
+    ----------
+    counts : tuple of int
+        Potentials to learn from, to choose by, and to be judged on at the end.
+    epochs : int
+        Passes of a translator over the first of them.
+    members : int
+        Trainings side by side in a population.
+    length : int
+        Steps of a window.
+    steps : dict of str to int
+        Training steps of a population, by its readout.
+    """
+
+    counts: tuple[int, int, int]
+    epochs: int
+    members: int
+    length: int
+    steps: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def schedules(self) -> dict[str, Schedule]:
+        """How a population is trained, by its readout: chapter 3 says why."""
+        form = {"batch": 256, "rate": 3e-3, "growth": 0.4}
+        network = {"batch": 128, "rate": 1e-2, "growth": 0.7}
+        return {
+            name: Schedule(steps=self.steps[name], **(form if readout.explicit else network))
+            for name, readout in READOUTS.items()
+        }
+
+
+STANDARD = Sizes((18_000, 2_000, 2_000), 60, 8, 32, {"mlp": 3000, "quadratic": 6000, "linear": 6000})
+TINY = Sizes((500, 100, 100), 2, 2, 8, {"mlp": 40, "quadratic": 40, "linear": 40})
+SMOKE = store.current().tier == "smoke"
+SIZES = TINY if SMOKE else STANDARD
+
+
+# --- data and machines
+
+
+def pairs(sizes: Sizes = SIZES, **setup) -> tuple[Dataset, Dataset, Dataset]:
+    """The pairs of the book, to learn from, to choose by and to be judged on; `setup` as for `dataset.simulate`."""
+    return dataset.simulate(sum(sizes.counts), **setup).split(*sizes.counts)
+
+
+def translators(train: Dataset, seeds: Iterable[int] = (0, 1), sizes: Sizes = SIZES) -> list[Translator]:
+    """The translators of chapter 2 on which all later ones build: equal but for their seeds."""
+    return [translator.train(train, "gru", units=64, epochs=sizes.epochs, batch=128, seed=seed) for seed in seeds]
+
+
+def populations(
+    model: Translator,
+    train: Dataset,
+    dims: Iterable[int],
+    readout: str,
+    number: int = 0,
+    sizes: Sizes = SIZES,
+    schedule: Schedule | None = None,
+    **options,
+) -> dict[int, Distiller]:
+    """Populations distilled from translator `number`, by latent dimension; `options` as for `distiller.scan`."""
+    schedule = schedule or sizes.schedules[readout]
+    options = {"length": sizes.length} | options
+    return distiller.scan(model, train, dims, sizes.members, readout, schedule, seed=100 * number, **options)
+
+
+def windows(model: Translator, data: Dataset, readout: str, sizes: Sizes = SIZES, **shape) -> Windows:
+    """Windows of a translator's run on a data set, as long as those of the training."""
+    return Windows.of(model, data.potential, readout, initial=data.initial, **({"length": sizes.length} | shape))
+
+
+def losses(model: Translator, population: Distiller, data: Dataset, **shape) -> np.ndarray:
+    """Loss of every member on held-out potentials, as a share of the variance; infinite for one that diverged."""
+    return population.member_losses(windows(model, data, population.readout.name, **shape))
+
+
+def near_best(loss: np.ndarray, factor: float) -> np.ndarray:
+    """Numbers of the members whose loss is at most `factor` times the best: whoever is judged, is chosen like this."""
+    return np.flatnonzero(loss <= factor * loss.min())
+
+
+# --- what a page shows
+
+
+def say(text: str) -> None:
+    """Show a sentence, or several, as Markdown."""
+    display(Markdown(text))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence], title: str = "") -> None:
+    """Show a table; a column is aligned to the right if its name ends with a colon."""
+    head = [column.removesuffix(":") for column in columns]
+    rule = ["---:" if column.endswith(":") else "---" for column in columns]
+    lines = ["| " + " | ".join(map(str, line)) + " |" for line in (head, rule, *rows)]
+    say((f"{title}\n\n" if title else "") + "\n".join(lines))
+
+
+def holds(good: bool) -> str:
+    """The word for a number that lies in its band, or does not: the one place that says it."""
+    return "holds" if good else "fails"
+
+
+def compare(rows: Iterable[tuple[str, str, str, bool]], title: str = "") -> None:
+    """Show predictions beside what was measured: what, the number found, the band, and whether it lies there."""
+    table(["prediction", "measured", "band", ""], [(*row[:3], f"**{holds(row[3])}**") for row in rows], title)
+
+
+def at_most(values: Iterable[float], band: float) -> tuple[str, str, bool]:
+    """The largest of several numbers against a band: measured, band, whether it holds, for `compare`."""
+    worst = max(values)
+    return f"{worst:.1e}", f"≤ {band:g}", bool(worst <= band)
+
+
+def at_least(values: Iterable[float], band: float, form: str = ".5f") -> tuple[str, str, bool]:
+    """The smallest of several numbers against a band: measured, band, whether it holds, for `compare`."""
+    worst = min(values)
+    return f"{worst:{form}}", f"≥ {band:g}", bool(worst >= band)
+
+
+def keep_image(figure: Figure, name: str) -> None:
+    """Keep a figure that other pages show, too."""
+    folder = store.current().home / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    figure.savefig(folder / name, dpi=200)
+
+
+def loss_plot(ax, by_dim: Mapping[int, np.ndarray], colour: str, filled: bool = True, line: bool = True) -> None:
+    """Draw the loss of every member by latent dimension, best first, and a line through the best of each."""
+    for d, loss in by_dim.items():
+        look = {"markersize": 4.5, "color": plots.COLOURS[colour], "markerfacecolor": None if filled else "white"}
+        ax.plot(d + np.linspace(-0.18, 0.18, len(loss)), np.minimum(np.sort(loss), 3), "o", **look)
+    if line:
+        best = {d: min(loss.min(), 3) for d, loss in by_dim.items()}
+        ax.plot(list(best), list(best.values()), color=plots.COLOURS[colour], linewidth=1.2, zorder=0)
+    ax.set(yscale="log", xlabel="latent dimension", xticks=list(by_dim))
+    ax.grid(axis="y", alpha=0.3)
+
+
+# --- what is known of the hidden law
+
+
+def phase(V: np.ndarray, spacing: float = 0.4, energy: float = 0.0) -> np.ndarray:
+    """How far the wave turns at a site of potential V, ka with k = √(2(E − V)); for V below E."""
+    return spacing * np.sqrt(2 * (energy - np.asarray(V)))
+
+
+def known(wave: Wave, windows: Windows) -> np.ndarray:
+    """(ψ, ψ') of a `simulator.Wave` at the sites of every window, shape (windows, sites, 2)."""
+    return windows.along(np.stack([wave.psi, wave.dpsi], -1)[:, 1:])
