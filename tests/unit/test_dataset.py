@@ -1,6 +1,9 @@
 """The machine's only data: pairs of potential and density, reproducible, and whole on disk or not there at all."""
 
+import copy
+import hashlib
 import json
+import pickle
 from dataclasses import FrozenInstanceError, fields, replace
 
 import numpy as np
@@ -58,6 +61,57 @@ def test_arrays_are_contiguous_doubles_and_fields_are_fixed():
     assert data.potential.flags.c_contiguous and data.potential.dtype == data.density.dtype == np.float64
     with pytest.raises(FrozenInstanceError):
         data.spacing = 2.0
+
+
+def test_what_the_caller_changes_afterwards_does_not_change_the_data():
+    x, y, z, origin = np.ones((4, 3)), np.ones((4, 3)), np.ones((4, 3)), {"camera": {"gain": [1, 2]}}
+    data = Dataset(x, y, 0.4, 0.0, origin, z)
+    for array in (x, y, z):
+        array[:] = 7.0
+    origin["camera"]["gain"][0] = 7
+    assert np.all(data.potential == 1) and np.all(data.density == 1) and np.all(data.initial == 1)
+    assert data.origin == {"camera": {"gain": [1, 2]}}
+
+
+ARRAYS = ("potential", "density", "initial")
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda data: data,
+        lambda data: data.split(2, 3)[1],
+        lambda data: replace(data, spacing=0.3),
+        lambda data: copy.deepcopy(data),
+        lambda data: pickle.loads(pickle.dumps(data)),
+    ],
+    ids=["new", "split", "replaced", "copied", "pickled"],
+)
+def test_arrays_cannot_be_changed_in_place(made):
+    data = made(Dataset(*np.arange(48.0).reshape(2, 6, 4), 0.4, initial=np.ones((6, 3))))
+    for array in (getattr(data, name) for name in ARRAYS):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0, 0] = 7.0
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            array.flags.writeable = True
+
+
+def test_parts_and_replacements_share_memory_with_the_whole_and_with_nobody_else():
+    data = simulate(6, sites=4, current=0.3)
+    for other in (*data.split(2, 4), replace(data, spacing=0.3)):
+        assert all(np.shares_memory(getattr(other, name), getattr(data, name)) for name in ARRAYS)
+    mine = data.potential.copy()
+    mine.flags.writeable = False  # its owner may unlock it again
+    for given in (mine, mine[1:]):
+        assert not np.shares_memory(Dataset(given, given, 0.4).potential, mine)
+
+
+def test_digest_is_that_of_the_bytes_that_are_kept():
+    x, y, z = np.arange(6.0).reshape(2, 3), np.ones((2, 3)), np.ones((2, 3))
+    for given in (x, np.asfortranarray(x), x.astype(">f4"), x.tolist()):
+        data = Dataset(given, y, 0.4, initial=z)
+        expected = hashlib.sha256(x.tobytes() + y.tobytes() + z.tobytes()).hexdigest()
+        assert data.origin == {"sha256": expected}, "artefacts on disk are found by it"
 
 
 def test_save_and_load_round_trip(tmp_path):
