@@ -76,9 +76,11 @@ class Dataset:
             checked["initial"] = _check.array("initial", self.initial, 2)
             if checked["initial"].shape != (len(V), 3):
                 raise ValueError(f"initial must have shape {(len(V), 3)}; got {checked['initial'].shape}")
+        if not isinstance(self.origin, dict):
+            raise TypeError(f"origin must be a dict; got {self.origin!r}")
         content = [name for name in ("potential", "density", "initial") if name in checked]
         checked |= {name: _check.frozen(checked[name]) for name in content}
-        checked["origin"] = copy.deepcopy(dict(self.origin))
+        checked["origin"] = copy.deepcopy(self.origin)
         if not self.origin:
             digest = hashlib.sha256()
             for name in content:
@@ -137,7 +139,7 @@ class Dataset:
         Raises
         ------
         ValueError
-            If the potential is the same everywhere.
+            If the potential is the same everywhere, or too large or too small to be squared.
 
         Examples
         --------
@@ -146,7 +148,14 @@ class Dataset:
         """
         if np.ptp(self.potential) == 0:
             raise ValueError(f"potential cannot be standardised: it is {self.potential.flat[0]} everywhere")
-        return float(self.potential.mean()), float(self.potential.std())
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean, std = float(self.potential.mean()), float(self.potential.std())
+        if not (0 < std < np.inf and np.isfinite(mean)):
+            size = np.abs(self.potential).max()
+            raise ValueError(
+                f"potential cannot be standardised: values up to {size:.3g} cannot be squared; change units"
+            )
+        return mean, std
 
     def save(self, path: Path | str) -> Path:
         """Write one npz file, complete or not at all.
@@ -252,8 +261,9 @@ def simulate(
     currents = np.atleast_1d(_check.array("current", current, (0, 1)))
     j = np.resize(currents, len(V))
     origin |= {"current": currents.tolist()} if origin else {}
+    density = run(V, spacing, energy, (1.0, 1j * j)).density
     initial = np.stack([np.ones_like(j), np.zeros_like(j), j**2], axis=-1)
-    return Dataset(V, run(V, spacing, energy, (1.0, 1j * j)).density, spacing, energy, origin, initial)
+    return Dataset(V, density, spacing, energy, origin, initial)
 
 
 def origin_of(

@@ -45,6 +45,12 @@ def test_blur_of_zero_width_is_a_copy():
     assert np.array_equal(seen, PROFILE) and seen is not PROFILE and not np.shares_memory(seen, PROFILE)
 
 
+@pytest.mark.parametrize("width", [1e-200, 0.05, 0.1249])
+def test_blur_below_an_eighth_of_a_site_changes_nothing(width):
+    assert np.array_equal(blur(PROFILE, width), PROFILE)
+    assert not np.array_equal(blur(PROFILE, 0.126), PROFILE)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [

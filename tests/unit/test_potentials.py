@@ -31,6 +31,13 @@ def test_zero_correlation_is_white():
     assert abs(np.corrcoef(V.T)[0, 1]) < 0.03
 
 
+def test_a_correlation_too_short_to_reach_the_next_site_is_none():
+    for correlation in (1e-200, 0.1249):
+        V = potentials.random(3, 5, correlation=correlation, seed=3)
+        assert np.array_equal(V, potentials.random(3, 5, correlation=0.0, seed=3))
+    assert not np.array_equal(V, potentials.random(3, 5, correlation=0.126, seed=3))
+
+
 def test_the_seed_decides_and_the_size_does_not():
     few, many = (potentials.random(n, 10, seed=5) for n in (3, 50))
     assert np.array_equal(few, many[:3])  # nothing is normalised by the batch
