@@ -234,7 +234,7 @@ def _march(step: Callable, V: np.ndarray, spacing: float, energy: float | np.nda
     """The whole batch one site at a time. Arrays are time-major, so that every site is contiguous in memory."""
     V, a = _check.array("V", V, (1, 2)), _check.positive("spacing", spacing)
     E = _per_sample("energy", energy, V)
-    if not isinstance(start, tuple | list | np.ndarray) or len(start) != 2:
+    if not isinstance(start, tuple | list | np.ndarray) or getattr(start, "ndim", 1) == 0 or len(start) != 2:
         raise ValueError(f"start must be a pair (psi, dpsi); got {start!r}")
     begin = [_per_sample(f"start[{i}]", s, V, allow_complex=True) for i, s in enumerate(start)]
     with np.errstate(over="ignore", invalid="ignore"):  # overflow is caught and explained below

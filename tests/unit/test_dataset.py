@@ -160,43 +160,9 @@ def test_damaged_and_foreign_files_are_refused(tmp_path):
         Dataset.load(tmp_path / "nowhere.npz")
 
 
-ONES = np.ones((2, 3))
-
-
-@pytest.mark.parametrize(
-    ("call", "error", "message"),
-    [
-        (lambda: Dataset(np.ones(3), ONES, 0.4), ValueError, r"potential must have 2 axes; got shape \(3,\)"),
-        (lambda: Dataset(ONES, ONES[:1], 0.4), ValueError, r"density must have the shape of potential, \(2, 3\); got"),
-        (lambda: Dataset(ONES[:0], ONES[:0], 0.4), ValueError, "potential must not be empty"),
-        (lambda: Dataset(ONES * np.nan, ONES, 0.4), ValueError, "potential must be finite; got nan"),
-        (lambda: Dataset(ONES, ONES * np.inf, 0.4), ValueError, "density must be finite; got inf"),
-        (lambda: Dataset(ONES, ONES, 0.0), ValueError, "spacing must be greater than 0"),
-        (lambda: Dataset(ONES, ONES, 0.4, [0.0]), ValueError, "energy must be a single number"),
-        (lambda: Dataset(ONES, ONES, 0.4, 0.0, {"rows": np.ones(2)}), TypeError, "origin must hold only what JSON can"),
-        (
-            lambda: Dataset(ONES, ONES, 0.4).standardisation(),
-            ValueError,
-            "cannot be standardised: it is 1.0 everywhere",
-        ),
-        (lambda: DATA.split(), ValueError, "counts must name parts of 20 samples"),
-        (lambda: DATA.split(15, 6), ValueError, r"counts must name parts of 20 samples; got \[15, 6\]"),
-        (lambda: DATA.split(0), ValueError, "counts must be at least 1"),
-        (lambda: DATA.split(0.5), TypeError, "counts must be an integer"),
-        (
-            lambda: simulate(2, propagator="magic"),
-            ValueError,
-            "propagator must be one of 'exact', 'leapfrog'; got 'magic'",
-        ),
-        (lambda: simulate(2, spacing=-1.0), ValueError, "spacing must be greater than 0"),
-        (lambda: simulate(2, energy=[0.0, 1.0]), ValueError, "energy must be a single number"),
-        (lambda: simulate(2, seed=None), TypeError, "seed must be an integer"),
-        (lambda: simulate(2, sites=900, energy=-3.0), ValueError, "density of sample . overflows at site"),
-    ],
-)
-def test_bad_input_is_named(call, error, message):
-    with pytest.raises(error, match=message):
-        call()
+def test_an_experiment_that_overflows_says_where():
+    with pytest.raises(ValueError, match=r"density of sample . overflows at site"):
+        simulate(2, sites=900, energy=-3.0)
 
 
 # --- states that carry a current
@@ -227,15 +193,3 @@ def test_what_is_told_is_cut_kept_and_part_of_the_identity(tmp_path):
     assert Dataset.load(second.save(tmp_path / "pairs.npz")).initial == pytest.approx(second.initial)
     bare = replace(data, origin={}, initial=None)
     assert replace(bare, origin={}, initial=data.initial).origin != bare.origin
-
-
-@pytest.mark.parametrize("initial", [np.ones((20, 2)), np.ones((19, 3)), np.ones(3), np.full((20, 3), np.nan)])
-def test_bad_initial_is_named(initial):
-    with pytest.raises(ValueError, match="initial"):
-        replace(DATA, initial=initial)
-
-
-@pytest.mark.parametrize("current", [np.nan, [], [[0.1]], "0.5"])
-def test_bad_current_is_named(current):
-    with pytest.raises((ValueError, TypeError), match="current"):
-        simulate(3, current=current)
