@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ _PROPAGATORS = {"exact": simulator.propagate, "leapfrog": simulator.leapfrog}
 @dataclass(frozen=True)
 class Dataset:
     """Potentials, the densities measured in them, and how the experiment was set up.
+
+    It keeps read-only copies of what it is given: `origin` goes on telling the truth whatever happens to the originals.
 
     Attributes
     ----------
@@ -61,22 +64,28 @@ class Dataset:
 
     def __post_init__(self) -> None:
         checked = {
-            "potential": np.ascontiguousarray(_check.array("potential", self.potential, 2)),
-            "density": np.ascontiguousarray(_check.array("density", self.density, 2)),
+            "potential": _check.array("potential", self.potential, 2),
+            "density": _check.array("density", self.density, 2),
             "spacing": _check.positive("spacing", self.spacing),
             "energy": _check.number("energy", self.energy),
         }
         V, rho = checked["potential"], checked["density"]
         if V.shape != rho.shape:
             raise ValueError(f"density must have the shape of potential, {V.shape}; got {rho.shape}")
-        content = [V, rho]
         if self.initial is not None:
-            checked["initial"] = np.ascontiguousarray(_check.array("initial", self.initial, 2))
+            checked["initial"] = _check.array("initial", self.initial, 2)
             if checked["initial"].shape != (len(V), 3):
                 raise ValueError(f"initial must have shape {(len(V), 3)}; got {checked['initial'].shape}")
-            content.append(checked["initial"])
-        digest = hashlib.sha256(b"".join(array.tobytes() for array in content)).hexdigest()
-        checked["origin"] = dict(self.origin) or {"sha256": digest}
+        if not isinstance(self.origin, dict):
+            raise TypeError(f"origin must be a dict; got {self.origin!r}")
+        content = [name for name in ("potential", "density", "initial") if name in checked]
+        checked |= {name: _check.frozen(checked[name]) for name in content}
+        checked["origin"] = copy.deepcopy(self.origin)
+        if not self.origin:
+            digest = hashlib.sha256()
+            for name in content:
+                digest.update(checked[name])
+            checked["origin"] = {"sha256": digest.hexdigest()}
         try:
             json.dumps(checked["origin"])
         except TypeError as problem:
@@ -84,11 +93,18 @@ class Dataset:
         for name, value in checked.items():
             object.__setattr__(self, name, value)  # the one way to set a field of a frozen dataclass
 
+    def __reduce__(
+        self,
+    ) -> tuple:  # a copy, or one sent to another process, is made anew: NumPy would unlock its arrays
+        return type(self), tuple(getattr(self, f.name) for f in fields(self))
+
     def __len__(self) -> int:
         return len(self.potential)
 
     def split(self, *counts: int) -> tuple[Dataset, ...]:
         """Cut into consecutive, disjoint parts of the given sizes; what is left over is dropped.
+
+        The parts are rows of the same read-only arrays: nothing is copied.
 
         Raises
         ------
@@ -123,7 +139,7 @@ class Dataset:
         Raises
         ------
         ValueError
-            If the potential is the same everywhere.
+            If the potential is the same everywhere, or too large or too small to be squared.
 
         Examples
         --------
@@ -132,7 +148,14 @@ class Dataset:
         """
         if np.ptp(self.potential) == 0:
             raise ValueError(f"potential cannot be standardised: it is {self.potential.flat[0]} everywhere")
-        return float(self.potential.mean()), float(self.potential.std())
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean, std = float(self.potential.mean()), float(self.potential.std())
+        if not (0 < std < np.inf and np.isfinite(mean)):
+            size = np.abs(self.potential).max()
+            raise ValueError(
+                f"potential cannot be standardised: values up to {size:.3g} cannot be squared; change units"
+            )
+        return mean, std
 
     def save(self, path: Path | str) -> Path:
         """Write one npz file, complete or not at all.
@@ -238,8 +261,9 @@ def simulate(
     currents = np.atleast_1d(_check.array("current", current, (0, 1)))
     j = np.resize(currents, len(V))
     origin |= {"current": currents.tolist()} if origin else {}
+    density = run(V, spacing, energy, (1.0, 1j * j)).density
     initial = np.stack([np.ones_like(j), np.zeros_like(j), j**2], axis=-1)
-    return Dataset(V, run(V, spacing, energy, (1.0, 1j * j)).density, spacing, energy, origin, initial)
+    return Dataset(V, density, spacing, energy, origin, initial)
 
 
 def origin_of(

@@ -65,9 +65,9 @@ class Windows:
     def __init__(self, hidden, potential, target, *, length: int = 32, starts: int = 4, known: int = 6):
         self.length, self.starts = _check.integer("length", length), _check.integer("starts", starts)
         self.known = _check.integer("known", known, 0)
-        self.hidden = _check.array("hidden", hidden, 3, dtype=np.float32)
+        self.hidden = _check.frozen(_check.array("hidden", hidden, 3, dtype=np.float32))
         potential = _check.array("potential", potential, 2, dtype=np.float32)
-        self.target = _check.array("target", target, (2, 3), dtype=np.float32)
+        self.target = _check.frozen(_check.array("target", target, (2, 3), dtype=np.float32))
         n, sites = potential.shape
         for name, array in (("hidden", self.hidden), ("target", self.target)):
             if array.shape[:2] != (n, sites):
@@ -75,7 +75,7 @@ class Windows:
         if sites < starts + length:
             raise ValueError(f"length + starts must not exceed the {sites} sites of the chain; got {length} + {starts}")
         self.lags = max(known, 1)  # the latent update needs a site's own potential even if the decoder does not see it
-        self.padded = np.pad(potential, ((0, 0), (self.lags - 1, 0)))
+        self.padded = _check.frozen(np.pad(potential, ((0, 0), (self.lags - 1, 0))))
         self.variance = float(self.target.var((0, 1), dtype="float64").mean())
 
     @classmethod
@@ -102,7 +102,7 @@ class Windows:
         potential = _check.array("potential", potential, 2)
 
         def watch(V: np.ndarray, initial: np.ndarray | None) -> Windows:
-            hidden = translator.hidden_states(V, initial)
+            hidden = _check.frozen(translator.hidden_states(V, initial))
             return cls(hidden, translator.standardise(V), readout.target(translator, hidden), **shape)
 
         # a window that does not fit fails here, before the long run

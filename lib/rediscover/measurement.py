@@ -9,6 +9,8 @@ from . import _check
 
 __all__ = ["blur", "shot_noise"]
 
+MOST_ATOMS = 9e18  # NumPy counts them with 64 bits
+
 
 def shot_noise(density: np.ndarray, atoms: float, seed: int | np.random.Generator) -> np.ndarray:
     """Estimate each density from a cloud of `atoms` atoms on average, counted site by site.
@@ -32,7 +34,8 @@ def shot_noise(density: np.ndarray, atoms: float, seed: int | np.random.Generato
     Raises
     ------
     ValueError, TypeError
-        If a density is negative or zero everywhere, or `atoms` is not positive.
+        If a density is negative or zero everywhere, `atoms` is not positive or more than can be counted, or the density
+        of one atom is too large or too small for a number.
 
     Examples
     --------
@@ -41,9 +44,17 @@ def shot_noise(density: np.ndarray, atoms: float, seed: int | np.random.Generato
     (1.0, 0.1)
     """
     density, atoms = _profile(density), _check.positive("atoms", atoms)
-    worth = density.sum(-1, keepdims=True) / atoms
-    if np.any(worth == 0):
+    if atoms > MOST_ATOMS:
+        raise ValueError(f"atoms must be at most {MOST_ATOMS:.0e}, for they are counted; got {atoms}")
+    total = density.sum(-1, keepdims=True)
+    if np.any(total == 0):
         raise ValueError("density must be positive somewhere in every sample; got a sample of zeros")
+    with np.errstate(over="ignore"):
+        worth = total / atoms
+    if not np.all((worth > 0) & np.isfinite(worth)):
+        raise ValueError(
+            f"density, atoms: {total.min():.3g} shared by {atoms:.3g} atoms is no number; change the units"
+        )
     return _check.generator(seed).poisson(density / worth) * worth
 
 
@@ -75,11 +86,16 @@ def blur(density: np.ndarray, width: float) -> np.ndarray:
     [0.0, 0.11, 0.79, 0.11, 0.0]
     """
     density, width = _profile(density), _check.at_least("width", width, 0.0)
-    return gaussian_filter1d(density, width, axis=-1, mode="reflect") if width else density.copy()
+    if width < 1 / 8:  # SciPy cuts the kernel off at 4 widths: here it is one site, and its own formula may divide by 0
+        return density.copy()
+    return gaussian_filter1d(density, width, axis=-1, mode="reflect")
 
 
 def _profile(density: object) -> np.ndarray:
     out = _check.array("density", density, (1, 2))
     if np.any(out < 0):
         raise ValueError(f"density must not be negative; got {out.min()}")
+    with np.errstate(over="ignore"):
+        if not np.isfinite(out.sum(-1)).all():
+            raise ValueError(f"density must have a finite sum in every sample; got values up to {out.max():.3g}")
     return out

@@ -13,6 +13,7 @@ from .dataset import Dataset
 from .layers import TaylorCell
 
 CELLS = ("gru", "lstm", "taylor")
+LARGEST_BATCH = 6000 * 40 * 64  # hidden numbers that are computed at once, so that long chains do not fill the memory
 RECIPE = 2  # raise whenever a change below changes what training gives
 
 
@@ -131,7 +132,7 @@ class Translator(keras.Model):
     def get_config(self):
         return super().get_config() | self.settings
 
-    def _in_batches(self, function, potential, initial, size=6000):
+    def _in_batches(self, function, potential, initial):
         inputs = [_check.array("potential", potential, 2, dtype=np.float32)]
         if (initial is None) != (self.told == 0):
             raise ValueError(f"initial must {'' if self.told else 'not '}be given: told is {self.told}")
@@ -139,8 +140,10 @@ class Translator(keras.Model):
             inputs.append(_check.array("initial", initial, 2, dtype=np.float32))
             if inputs[1].shape != (len(inputs[0]), self.told):
                 raise ValueError(f"initial must have shape {(len(inputs[0]), self.told)}; got {inputs[1].shape}")
-        rows = [slice(first, first + size) for first in range(0, len(inputs[0]), size)]
-        parts = [function(*(ops.convert_to_tensor(x[row]) for x in inputs)) for row in rows]
+        n, sites = inputs[0].shape
+        size = min(6000, max(1, LARGEST_BATCH // (sites * self.settings["units"])))
+        rows = [slice(first, first + size) for first in range(0, n, size)]
+        parts = (function(*(ops.convert_to_tensor(x[row]) for x in inputs)) for row in rows)
         return np.concatenate([ops.convert_to_numpy(part) for part in parts])
 
 

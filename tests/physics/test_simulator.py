@@ -304,57 +304,67 @@ def test_ground_state_of_an_empty_box():
     assert ground_state([2.0], spacing=1.0)[0] == pytest.approx(3.0)
 
 
-# Bad input -----------------------------------------------------------------------------------------------------------
-
-V = np.full((3, 4), -0.5)
-
-
-@pytest.mark.parametrize("march", [propagate, leapfrog])
-@pytest.mark.parametrize(
-    ("arguments", "error", "message"),
-    [
-        ({"V": np.zeros((2, 2, 2))}, ValueError, r"V must have 1 or 2 axes; got shape \(2, 2, 2\)"),
-        ({"V": 0.5}, ValueError, r"V must have 1 or 2 axes; got shape \(\)"),
-        ({"V": np.zeros((0, 4))}, ValueError, r"V must not be empty; got shape \(0, 4\)"),
-        ({"V": []}, ValueError, "V must not be empty"),
-        ({"V": [[1.0, 2.0], [1.0]]}, ValueError, "V must be a rectangular array"),
-        ({"V": [[0.0, np.nan]]}, ValueError, r"V must be finite; got nan at index \(0, 1\)"),
-        ({"V": [0.0, 1.0, np.inf]}, ValueError, r"V must be finite; got inf at index \(2,\)"),
-        ({"V": ["a", "b"]}, TypeError, "V must hold real numbers"),
-        ({"V": V + 0j}, TypeError, "V must hold real numbers; got dtype complex128"),
-        ({"spacing": 0.0}, ValueError, "spacing must be greater than 0; got 0.0"),
-        ({"spacing": -0.4}, ValueError, "spacing must be greater than 0; got -0.4"),
-        ({"spacing": np.nan}, ValueError, "spacing must be finite"),
-        ({"spacing": [0.4, 0.4]}, ValueError, "spacing must be a single number"),
-        ({"spacing": None}, TypeError, "spacing must hold real numbers"),
-        ({"energy": [0.0, 1.0]}, ValueError, r"energy must be one number or have shape \(3,\).*got \(2,\)"),
-        ({"energy": np.inf}, ValueError, "energy must be finite"),
-        ({"start": (1.0, [0.0, 1.0])}, ValueError, r"start\[1\] must be one number or have shape \(3,\)"),
-        ({"start": (np.nan, 0.0)}, ValueError, r"start\[0\] must be finite"),
-        ({"start": (1.0,)}, ValueError, "start must be a pair"),
-        ({"start": 1.0}, ValueError, "start must be a pair"),
-        ({"start": ("up", 0.0)}, TypeError, r"start\[0\] must hold numbers"),
-    ],
-)
-def test_bad_input_is_named(march, arguments, error, message):
-    with pytest.raises(error, match=message):
-        march(**({"V": V, "spacing": SPACING} | arguments))
+def hamiltonian(V, spacing):
+    V, hop = np.asarray(V, float), np.full(len(V) - 1, -0.5 / spacing**2)
+    return np.diag(V + 1 / spacing**2) + np.diag(hop, 1) + np.diag(hop, -1)
 
 
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: transfer_matrix([], SPACING), "V must not be empty"),
-        (lambda: transfer_matrix(V, 0), "spacing must be greater than 0"),
-        (lambda: transfer_matrix(V, SPACING, [0.0, 0.0]), "energy must be one number or have shape"),
-        (lambda: ground_state(V, SPACING), "V must have 1 axes"),
-        (lambda: ground_state([0.0, np.nan], SPACING), "V must be finite"),
-        (lambda: ground_state([0.0], -1), "spacing must be greater than 0"),
-    ],
-)
-def test_bad_input_elsewhere(call, message):
-    with pytest.raises(ValueError, match=message):
-        call()
+def state_and_size(V, spacing):
+    """Energy, normalised state and ‖H‖, after checking that they solve the equation without a node."""
+    energy, psi = ground_state(V, spacing)
+    H = hamiltonian(V, spacing)
+    size = np.abs(H).sum(1).max()
+    psi = psi * np.sqrt(spacing)
+    assert np.linalg.norm(psi) == pytest.approx(1, rel=1e-12) and np.all(psi >= 0)
+    assert np.linalg.norm(H @ psi - energy * psi) <= 1e-14 * size
+    return energy, psi, size
+
+
+@pytest.mark.parametrize("sites", [240, 241])
+@pytest.mark.parametrize("separation", [4.0, 8.0, 10.0, 12.0, 14.0, 18.0])
+def test_a_state_fills_both_wells_however_high_the_barrier(separation, sites):
+    spacing, middle = 0.1, sites // 2  # 18: the two lowest states lie some 10⁻²² of ‖H‖ apart
+    V = potentials.double_well(sites, separation=separation, height=8.0, spacing=spacing).clip(None, 50.0)
+    energy, psi, size = state_and_size(V, spacing)
+    assert np.sum(psi[:middle] ** 2) == pytest.approx(np.sum(psi[-middle:] ** 2), abs=1e-12)
+    lowest = np.linalg.eigvalsh(hamiltonian(V, spacing))[0]
+    assert energy == pytest.approx(lowest, abs=1e-14 * size)
+    # positions that NumPy rounds differently left and right make the same trap
+    x = np.linspace(-1, 1, sites) * (sites - 1) / 2 * spacing
+    rounded = (8.0 * (1 - (2 * x / separation) ** 2) ** 2).clip(None, 50.0)
+    assert np.allclose(state_and_size(rounded, spacing)[1], psi, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(("separation", "tilt"), [(5.0, 1e-4), (6.0, 1e-6), (7.0, 1e-8), (7.5, 2e-8)])
+def test_a_tilt_as_small_as_the_splitting_fills_one_well_more(separation, tilt):
+    V = potentials.double_well(240, separation=separation, height=8.0, spacing=0.1).clip(None, 50.0)
+    step = np.repeat([0.0, tilt], 120)
+    splitting = np.diff(np.linalg.eigvalsh(hamiltonian(V, 0.1))[:2])[0]
+    # two states, left and right: E = [[0, −s/2], [−s/2, t]] has its lowest vector at the angle tan 2θ = s/t
+    expected = np.cos(np.arctan2(splitting, tilt) / 2) ** 2
+    assert 0.51 < expected < 0.99
+    for potential, side in ((V + step, slice(None, 120)), (V + step[::-1], slice(120, None))):
+        psi = state_and_size(potential, 0.1)[1]
+        assert np.sum(psi[side] ** 2) == pytest.approx(expected, abs=1e-3)
+
+
+rough = arrays(np.float64, st.integers(1, 40), elements=st.floats(-1e6, 1e6))
+
+
+@properties
+@given(V=rough, spacing=st.floats(1e-3, 1e3), mirrored=st.booleans())
+def test_a_ground_state_solves_the_equation_and_turns_with_its_trap(V, spacing, mirrored):
+    V = np.concatenate([V, V[::-1]]) if mirrored else V
+    energy, psi, size = state_and_size(V, spacing)
+    levels = np.linalg.eigvalsh(hamiltonian(V, spacing))
+    assert energy == pytest.approx(levels[0], abs=1e-13 * size)
+    back = state_and_size(V[::-1], spacing)[1]
+    gap = levels[1] - levels[0] if len(levels) > 1 else size
+    if mirrored or gap > 1e-9 * size:
+        assert np.allclose(back[::-1], psi, rtol=0, atol=1e-5)
+
+
+# Overflow ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.filterwarnings("error")
@@ -370,3 +380,47 @@ def test_overflow_names_sample_site_and_cause():
         propagate([1e6, 0.0], 10.0)  # cosh itself overflows
     with pytest.raises(ValueError, match="sample 0 overflows at site 1"):
         propagate([0.0, 1e9, 0.0], 1.0, start=(1.0, -1.0))
+    with pytest.raises(ValueError, match="sample 0 overflows at site 0"):
+        propagate([1e308, 0.0], 1.0, energy=-1e308)  # V − E itself overflows
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("march", "arguments"),
+    [
+        (propagate, {"start": (1e200, 0.0)}),
+        (propagate, {"start": (1.0, 1.0), "V": [0.0], "spacing": 1e200}),
+        (leapfrog, {"spacing": 1e200}),  # a² overflows
+        (leapfrog, {"V": np.full(400, -100.0)}),  # unstable where a²(E − V) > 2
+        (propagate, {"V": [-1e308], "energy": 1e308}),
+    ],
+)
+def test_overflow_without_a_barrier_is_not_blamed_on_one(march, arguments):
+    with pytest.raises(ValueError, match=r"overflows at site .* the start, the spacing or energy − V is too large"):
+        march(**({"V": [-0.5, -0.5], "spacing": SPACING} | arguments))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("arguments", "place", "difference"),
+    [
+        ({"V": [[0.0, 0.0], [0.0, 1e8]]}, r"\(1, 1\)", r"1e\+08"),
+        ({"V": 1e6, "spacing": 10.0}, r"\(\)", r"1e\+06"),
+        ({"V": [0.0, -1e8], "energy": -1e9}, r"\(0,\)", r"1e\+09"),
+        ({"V": 0.5, "spacing": 1e300}, r"\(\)", "0.5"),
+        ({"V": [1e308], "energy": -1e308}, r"\(0,\)", "inf"),
+    ],
+)
+def test_a_matrix_that_overflows_says_where_and_why(arguments, place, difference):
+    message = f"V, energy, spacing: the transfer matrix overflows at index {place} of V.*V − E = {difference} and"
+    with pytest.raises(ValueError, match=message):
+        transfer_matrix(**({"spacing": SPACING} | arguments))
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_does_not_overflow_does_not_warn():
+    # cosh(10⁶) is not asked for where V < E
+    assert np.all(np.abs(transfer_matrix([-1e12, 0.5], 1.0)) < 2e6)
+    with pytest.raises(ValueError, match=r"V, spacing: V \+ 1/spacing² overflows.*1e-200"):
+        ground_state([0.0, 1.0], 1e-200)
+    assert ground_state([3.0, 1.0, 2.0], 1e200)[0] == 1.0  # nothing moves

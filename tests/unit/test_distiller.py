@@ -118,6 +118,17 @@ def test_variance_is_about_the_mean_of_every_unit():
     assert windows("mlp").variance == pytest.approx(HIDDEN.var((0, 1)).mean(), rel=1e-5)
 
 
+def test_windows_own_what_they_show():
+    hidden, potential, target = HIDDEN.astype("f4"), V.astype("f4"), DENSITY.astype("f4")
+    kept = Windows(hidden, potential, target, **(SHAPE | {"known": 0}))  # nothing is padded
+    for array, mine in ((kept.hidden, hidden), (kept.padded, potential), (kept.target, target)):
+        assert np.array_equal(array, mine) and not np.shares_memory(array, mine)
+        with pytest.raises(ValueError, match="read-only"):
+            array[0, 0] = 0.0
+    whole = Windows(hidden, potential, kept.hidden, **SHAPE)
+    assert np.shares_memory(whole.target, kept.hidden), "large arrays are not copied twice"
+
+
 @every_readout
 def test_windows_of_a_translator_show_its_own_run(readout):
     gru, potential = Translator(units=UNITS, shift=-0.6, scale=0.2), simulate(4, sites=SITES).potential

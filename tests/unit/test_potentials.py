@@ -31,6 +31,13 @@ def test_zero_correlation_is_white():
     assert abs(np.corrcoef(V.T)[0, 1]) < 0.03
 
 
+def test_a_correlation_too_short_to_reach_the_next_site_is_none():
+    for correlation in (1e-200, 0.1249):
+        V = potentials.random(3, 5, correlation=correlation, seed=3)
+        assert np.array_equal(V, potentials.random(3, 5, correlation=0.0, seed=3))
+    assert not np.array_equal(V, potentials.random(3, 5, correlation=0.126, seed=3))
+
+
 def test_the_seed_decides_and_the_size_does_not():
     few, many = (potentials.random(n, 10, seed=5) for n in (3, 50))
     assert np.array_equal(few, many[:3])  # nothing is normalised by the batch
@@ -57,38 +64,3 @@ def test_the_seed_decides_and_the_size_does_not():
 )
 def test_textbook_shapes(V, expected):
     assert V.dtype == np.float64 and np.allclose(V, expected, rtol=0, atol=1e-14)
-
-
-@pytest.mark.parametrize(
-    ("call", "error", "message"),
-    [
-        (lambda: potentials.random(0, 4, seed=0), ValueError, "n must be at least 1; got 0"),
-        (lambda: potentials.random(2.0, 4, seed=0), TypeError, "n must be an integer; got 2.0"),
-        (lambda: potentials.random(True, 4, seed=0), TypeError, "n must be an integer; got True"),
-        (lambda: potentials.random(2, 0, seed=0), ValueError, "sites must be at least 1"),
-        (lambda: potentials.random(2, 4, low=0.5, high=0.5, seed=0), ValueError, "high must be greater than low"),
-        (lambda: potentials.random(2, 4, low=np.nan, seed=0), ValueError, "low must be finite"),
-        (lambda: potentials.random(2, 4, correlation=-1.0, seed=0), ValueError, "correlation must be at least 0.0"),
-        (lambda: potentials.random(2, 4, seed=None), TypeError, "seed must be an integer; got None"),
-        (lambda: potentials.random(2, 4, seed=-1), ValueError, "seed must be at least 0"),
-        (lambda: potentials.square_well(4, width=5, depth=1.0), ValueError, "width must not exceed sites = 4; got 5"),
-        (lambda: potentials.square_well(4, width=2, depth=0.0), ValueError, "depth must be greater than 0"),
-        (lambda: potentials.barrier(4, width=0, height=1.0), ValueError, "width must be at least 1"),
-        (lambda: potentials.barrier(4, width=1, height="1"), TypeError, "height must hold real numbers"),
-        (lambda: potentials.harmonic(4, frequency=1.0, spacing=0.0), ValueError, "spacing must be greater than 0"),
-        (lambda: potentials.harmonic(0, frequency=1.0, spacing=1.0), ValueError, "sites must be at least 1"),
-        (
-            lambda: potentials.double_well(4, separation=-1.0, height=1.0, spacing=1.0),
-            ValueError,
-            "separation must be greater than 0",
-        ),
-        (
-            lambda: potentials.kronig_penney(4, period=2, width=2, height=1.0),
-            ValueError,
-            "width must be less than period = 2; got 2",
-        ),
-    ],
-)
-def test_bad_input_is_named(call, error, message):
-    with pytest.raises(error, match=message):
-        call()

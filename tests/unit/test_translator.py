@@ -63,6 +63,31 @@ def test_long_inputs_are_cut_into_batches_without_a_seam():
     assert model.translate(many) == pytest.approx(pieces, rel=1e-5, abs=1e-6)
 
 
+@pytest.mark.parametrize(("sites", "rows"), [(1, 6000), (40, 6000), (41, 5853), (4000, 60), (300_000, 1)])
+def test_the_longer_the_chains_the_fewer_at_a_time(sites, rows, monkeypatch):
+    model, seen = Translator(units=64), []
+
+    def run(potential):
+        seen.append(tuple(potential.shape))
+        return ops.zeros((*potential.shape, 1))
+
+    monkeypatch.setattr(model, "run", run)
+    monkeypatch.setattr(model, "read_out", lambda hidden: hidden[..., 0])
+    n = min(2 * rows, 6001) + 1
+    assert model.translate(np.broadcast_to(0.0, (n, sites))).shape == (n, sites)
+    assert max(seen) == seen[0] == (rows, sites) and sum(first for first, _ in seen) == n
+    assert rows == 1 or rows * sites * 64 <= translator.LARGEST_BATCH
+
+
+@every_cell
+def test_batches_make_no_difference(cell, monkeypatch):
+    model, potential = small(cell), simulate(7, sites=9).potential
+    at_once = [model.translate(potential), model.hidden_states(potential)]
+    monkeypatch.setattr(translator, "LARGEST_BATCH", 1)  # one by one
+    for whole, method in zip(at_once, (model.translate, model.hidden_states), strict=True):
+        assert method(potential) == pytest.approx(whole, rel=1e-5, abs=1e-6)
+
+
 @every_cell
 def test_configuration_and_seed_give_the_same_model(cell):
     model = small(cell, seed=3)
