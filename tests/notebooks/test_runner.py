@@ -19,7 +19,7 @@ FIRST = """import os, sys
 sys.path.insert(0, "../lib")
 import numpy as np
 from rediscover import store
-steps = 1 if store.tier() == "smoke" else 2
+steps = 1 if store.current().tier == "smoke" else 2
 found = store.load_or_train({"kind": "demo", "seed": 0, "recipe": 1, "steps": steps}, lambda: {"w": np.ones(steps)})
 store.record("01_first", {"fresh": found.fresh, "steps": steps})"""
 SECOND = "print(6 * 7)"
@@ -60,6 +60,7 @@ def book(tmp_path):
     write(tmp_path, "01_first", FIRST)
     write(tmp_path, "02_second", SECOND)
     (tmp_path / "book" / "references.bib").touch()
+    (tmp_path / "book" / "artifacts").mkdir()  # by which the library knows the book
     (tmp_path / "book" / "claims.yml").write_text(CLAIMS, encoding="utf-8")
     git(tmp_path, "init", "-q")
     git(tmp_path, "add", "-A")
@@ -167,7 +168,6 @@ def test_a_caption_without_its_picture_fails_the_run(book):
 
 def test_publish_writes_back_exactly_what_the_run_used(book):
     shipped = book / "book" / "artifacts"
-    shipped.mkdir()
     (shipped / "old-0123456789abcdef.npz").touch()
     assert runner(book, "run").returncode == 0
     done = runner(book, "publish")
