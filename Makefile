@@ -13,8 +13,8 @@ endif
 
 BIN := .venv/bin
 # Everything runs in an environment of its own; tools/environment.py says why.
-RUN := $(BIN)/python -I tools/environment.py
-RUNNER := $(RUN) $(BIN)/python tools/book.py
+ISOLATED := $(BIN)/python -I tools/environment.py
+RUNNER := $(ISOLATED) $(BIN)/python tools/book.py
 RETRAINING := $(if $(filter 1,$(RETRAIN)),--retrain)
 NBVAL := --nbval-current-env --nbval-cell-timeout=3600
 export RECORD
@@ -51,29 +51,29 @@ chapters: install  ## run every chapter at standard size and write the run back 
 	$(RUNNER) publish
 
 sweeps: install  ## run the sweeps of chapter 09, hours, and pack their rows into book/sweeps; goes on after a stop [JOBS=2] [RETRAIN=1]
-	$(RUN) PYTHONPATH="$(CURDIR)/lib:$(CURDIR)/book" $(BIN)/python tools/sweeps.py --workers $(JOBS) $(RETRAINING) $(NAMES)
+	$(ISOLATED) PYTHONPATH="$(CURDIR)/lib:$(CURDIR)/book" $(BIN)/python tools/sweeps.py --workers $(JOBS) $(RETRAINING) $(NAMES)
 
 claims: install  ## judge the claims of book/claims.yml by book/results and write book/claims.md
-	$(RUN) $(BIN)/python tools/claims.py
+	$(ISOLATED) $(BIN)/python tools/claims.py
 
 site: install  ## build the site from the committed chapters, without running them
 	$(RUNNER) site
 
 stamp: install  ## write the public address of the book everywhere [REPOSITORY=https://github.com/owner/name]
-	$(RUN) $(BIN)/python tools/stamp.py "$(REPOSITORY)"
+	$(ISOLATED) $(BIN)/python tools/stamp.py "$(REPOSITORY)"
 
 test: install  ## lint, unit and physics tests, every chapter at smoke size, strict build of the committed site
-	$(RUN) $(BIN)/ruff check .
-	$(RUN) $(BIN)/ruff format --check .
+	$(ISOLATED) $(BIN)/ruff check .
+	$(ISOLATED) $(BIN)/ruff format --check .
 	rm -rf _build/smoke
-	$(RUN) REDISCOVER_TIER=smoke REDISCOVER_RETRAIN=1 $(BIN)/pytest -n $(JOBS) --dist loadscope --nbval-lax $(NBVAL) --ignore=tests/browser book lib tests
-	$(RUN) $(BIN)/python tools/claims.py --results _build/smoke/results >/dev/null  # an untrained network may leave no answer
+	$(ISOLATED) REDISCOVER_TIER=smoke REDISCOVER_RETRAIN=1 $(BIN)/pytest -n $(JOBS) --dist loadscope --nbval-lax $(NBVAL) --ignore=tests/browser book lib tests
+	$(ISOLATED) $(BIN)/python tools/claims.py --results _build/smoke/results >/dev/null  # an untrained network may leave no answer
 
 test-site: install  ## the built site in a real browser, Debian's Chromium [RECORD=1: keep the figures for the appendix]
 	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit; done; \
 	{ apt-get update && apt-get install -y --no-install-recommends chromium; } >/dev/null 2>&1 || \
 	echo "no Chromium: it is not here and cannot be installed"
-	$(RUN) $(BIN)/pytest tests/browser
+	$(ISOLATED) $(BIN)/pytest tests/browser
 
 test-colab: install  ## every chapter as on Colab: its versions, an empty folder, a clone [PYTHON=python3.13] [RECORD=1]
 	$(BIN)/python -E tools/colab.py $(if $(filter command,$(firstword $(origin PYTHON))),--python $(PYTHON))
@@ -85,10 +85,10 @@ test-zip: site  ## the book as one downloads it: unpacked, at smoke size, with t
 	sh -c 'ip link set lo up && $(MAKE) -o .venv/installed book TIER=smoke'
 
 validate: install  ## every chapter at standard size: outputs must equal the committed ones
-	$(RUN) $(BIN)/pytest --nbval $(NBVAL) book
+	$(ISOLATED) $(BIN)/pytest --nbval $(NBVAL) book
 
 bench: install  ## time the simulator and the training beside SciPy and Keras
-	@for file in benchmarks/bench_*.py; do $(RUN) PYTHONPATH=lib $(BIN)/python $$file || exit 1; done
+	@for file in benchmarks/bench_*.py; do $(ISOLATED) PYTHONPATH=lib $(BIN)/python $$file || exit 1; done
 
 alarm:  ## open one issue about a failed run, unless it is open already [RUN=address of the run] [GH=gh]
 	@$(GH) issue list --state open --search "The weekly run from nothing fails in:title" | grep -q . || \
