@@ -13,9 +13,10 @@ import numpy as np
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 
-from rediscover import dataset, distiller, plots, store, translator
+from rediscover import dataset, distiller, plots, simulator, store, translator
 from rediscover.dataset import Dataset
 from rediscover.distiller import Distiller, Schedule, Windows
+from rediscover.law import Alignment, Law, align
 from rediscover.readouts import READOUTS
 from rediscover.simulator import Wave
 from rediscover.translator import Translator
@@ -106,6 +107,11 @@ def near_best(loss: np.ndarray, factor: float) -> np.ndarray:
     return np.flatnonzero(loss <= factor * loss.min())
 
 
+def recorded(loss: np.ndarray) -> np.ndarray:
+    """Losses as they go into a result: JSON has no infinity, so one that diverged counts as a million."""
+    return np.minimum(loss, 1e6)
+
+
 # --- what a page shows
 
 
@@ -163,6 +169,20 @@ def loss_plot(ax, by_dim: Mapping[int, np.ndarray], colour: str, filled: bool = 
     ax.grid(axis="y", alpha=0.3)
 
 
+def positions(windows: Windows, w: int, spacing: float = 0.4) -> np.ndarray:
+    """Where the sites of window `w` end on the right, where its latents belong."""
+    return spacing * (windows.start[w] + np.arange(windows.length + 1) + 1)
+
+
+def draw_wave(ax, test: Dataset, windows: Windows, aligned: np.ndarray, w: int, parts: int = 8) -> None:
+    """Draw latents aligned with (ψ, ψ') along window `w` (dots) on the exact wave and its slope (lines)."""
+    wave = simulator.propagate(np.repeat(test.potential[w], parts), test.spacing / parts, test.energy)
+    x = test.spacing / parts * np.arange(len(wave.psi))
+    for i, (name, label) in enumerate((("psi", r"$\psi$"), ("dpsi", r"$\psi'$"))):
+        ax.plot(x, getattr(wave, name), color=plots.COLOURS[name], linewidth=1, label=label)
+        ax.plot(positions(windows, w), aligned[w, :, i], ".", color=plots.COLOURS[name], markersize=5)
+
+
 # --- what is known of the hidden law
 
 
@@ -174,3 +194,48 @@ def phase(V: np.ndarray, spacing: float = 0.4, energy: float = 0.0) -> np.ndarra
 def known(wave: Wave, windows: Windows) -> np.ndarray:
     """(ψ, ψ') of a `simulator.Wave` at the sites of every window, shape (windows, sites, 2)."""
     return windows.along(np.stack([wave.psi, wave.dpsi], -1)[:, 1:])
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One member of a population of two latents: what it lost, whether it is judged, its law, its latents as (ψ, ψ').
+
+    `translator` is the number of the one that was distilled.
+    """
+
+    readout: str
+    translator: int
+    member: int
+    loss: float
+    judged: bool
+    law: Law
+    alignment: Alignment
+    population: Distiller
+
+    @property
+    def rarer_sign(self) -> float:
+        """Share of the windows that have the sign which fewer of them have: not 0 if there is a seam."""
+        return float(min(np.mean(self.alignment.signs > 0), np.mean(self.alignment.signs < 0)))
+
+
+def examine(
+    models: Sequence[Translator],
+    populations: Sequence[Distiller],
+    losses: Sequence[np.ndarray],
+    test: Dataset,
+    wave: np.ndarray,
+    within: float,
+) -> list[Finding]:
+    """Everybody in the populations of one readout, one population for each translator (chapters 4 and 5).
+
+    Judged are those whose loss is at most `within` times the best of their population; `wave` is (ψ, ψ') as `known`
+    gives it.
+    """
+    findings = []
+    for i, (model, population, loss) in enumerate(zip(models, populations, losses, strict=True)):
+        name, chosen = population.readout.name, near_best(loss, within)
+        latents = np.nan_to_num(population.latents(windows(model, test, name, length=wave.shape[1] - 1)))
+        for m in range(population.members):
+            found = Law.from_distiller(population, m, model, test), align(latents[m], wave)
+            findings.append(Finding(name, i, m, loss[m], m in chosen, *found, population))
+    return findings
