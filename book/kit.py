@@ -107,9 +107,26 @@ def near_best(loss: np.ndarray, factor: float) -> np.ndarray:
     return np.flatnonzero(loss <= factor * loss.min())
 
 
-def recorded(loss: np.ndarray) -> np.ndarray:
-    """Losses as they go into a result: JSON has no infinity, so one that diverged counts as a million."""
-    return np.minimum(loss, 1e6)
+def best(by_dim: Mapping[int, np.ndarray]) -> dict[int, float]:
+    """The smallest loss of each latent dimension, which is what an elbow is made of: who diverged does not count."""
+    return {d: float(np.min(loss)) for d, loss in by_dim.items()}
+
+
+def capped(losses: np.ndarray, limit: float = 1e30) -> np.ndarray:
+    """Losses as a file of results can hold them: JSON has no infinity."""
+    return np.minimum(losses, limit)
+
+
+def unexplained(guess: np.ndarray, density: np.ndarray) -> float:
+    """Share of the variance of a density that a guess leaves over (chapter 1); infinite for one that ran away."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        left = np.mean((guess - density) ** 2, dtype=float) / np.var(density)
+    return float(left) if np.isfinite(left) else np.inf
+
+
+def seen(data: Dataset, count: int = 50) -> np.ndarray:
+    """Potentials at which a law is judged: evenly over the range in which it was learned."""
+    return np.linspace(data.potential.min(), data.potential.max(), count)
 
 
 # --- what a page shows
@@ -140,13 +157,13 @@ def compare(rows: Iterable[tuple[str, str, str, bool]], title: str = "") -> None
 
 def at_most(values: Iterable[float], band: float) -> tuple[str, str, bool]:
     """The largest of several numbers against a band: measured, band, whether it holds, for `compare`."""
-    worst = max(values)
+    worst = np.max(list(values))  # not max(): if one of them is not a number, nothing holds
     return f"{worst:.1e}", f"≤ {band:g}", bool(worst <= band)
 
 
 def at_least(values: Iterable[float], band: float, form: str = ".5f") -> tuple[str, str, bool]:
     """The smallest of several numbers against a band: measured, band, whether it holds, for `compare`."""
-    worst = min(values)
+    worst = np.min(list(values))
     return f"{worst:{form}}", f"≥ {band:g}", bool(worst >= band)
 
 
@@ -194,6 +211,24 @@ def phase(V: np.ndarray, spacing: float = 0.4, energy: float = 0.0) -> np.ndarra
 def known(wave: Wave, windows: Windows) -> np.ndarray:
     """(ψ, ψ') of a `simulator.Wave` at the sites of every window, shape (windows, sites, 2)."""
     return windows.along(np.stack([wave.psi, wave.dpsi], -1)[:, 1:])
+
+
+def products(known: np.ndarray) -> np.ndarray:
+    """(ρ, η, ξ), all products of (ψ, ψ') that the density can be made of: shape (..., 2) to (..., 3)."""
+    psi, dpsi = np.moveaxis(known, -1, 0)
+    return np.stack([np.abs(psi) ** 2, (psi.conj() * dpsi).real, np.abs(dpsi) ** 2], -1)
+
+
+def exact_trace(V: np.ndarray, variables: int, spacing: float = 0.4, energy: float = 0.0) -> np.ndarray:
+    """tr T(V) = 2 cos ka of the law of two variables, or tr S(V) = 1 + 2 cos 2ka of that of three."""
+    trace = np.trace(simulator.transfer_matrix(V, spacing, energy), axis1=-2, axis2=-1)
+    return trace if variables == 2 else trace**2 - 1
+
+
+def trace_error(law: Law, V: np.ndarray) -> float:
+    """Largest difference between the trace of a law of two or three variables and Schrödinger's."""
+    exact = exact_trace(V, law.coefficients.shape[-1], law.spacing, law.energy)
+    return float(np.abs(law.trace(V) - exact).max())
 
 
 @dataclass(frozen=True)
