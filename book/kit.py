@@ -1,7 +1,7 @@
 """What the chapters share: their sizes, data and machines, the tables that they print, and how a number meets its band.
 
 It only tells this book's story: for data of your own, import `rediscover`. Each idea in here is shown in the open once,
-in the chapter that comes to it first (chapters 2 and 3), and is imported from then on.
+in the chapter that comes to it first (chapters 2 to 4), and is imported from then on.
 """
 
 from __future__ import annotations
