@@ -1,7 +1,7 @@
 """What the chapters share: their sizes, data and machines, the tables that they print, and how a number meets its band.
 
 It only tells this book's story: for data of your own, import `rediscover`. Each idea in here is shown in the open once,
-in the chapter that comes to it first (chapters 2 and 3), and is imported from then on.
+in the chapter that comes to it first (chapters 2 to 4), and is imported from then on.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import numpy as np
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 
-from rediscover import dataset, distiller, plots, store, translator
+from rediscover import dataset, distiller, plots, simulator, store, translator
 from rediscover.dataset import Dataset
 from rediscover.distiller import Distiller, Schedule, Windows
+from rediscover.law import Alignment, Law, align
 from rediscover.readouts import READOUTS
 from rediscover.simulator import Wave
 from rediscover.translator import Translator
@@ -106,6 +107,28 @@ def near_best(loss: np.ndarray, factor: float) -> np.ndarray:
     return np.flatnonzero(loss <= factor * loss.min())
 
 
+def best(by_dim: Mapping[int, np.ndarray]) -> dict[int, float]:
+    """The smallest loss of each latent dimension, which is what an elbow is made of: who diverged does not count."""
+    return {d: float(np.min(loss)) for d, loss in by_dim.items()}
+
+
+def capped(losses: np.ndarray, limit: float = 1e30) -> np.ndarray:
+    """Losses as a file of results can hold them: JSON has no infinity."""
+    return np.minimum(losses, limit)
+
+
+def unexplained(guess: np.ndarray, density: np.ndarray) -> float:
+    """Share of the variance of a density that a guess leaves over (chapter 1); infinite for one that ran away."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        left = np.mean((guess - density) ** 2, dtype=float) / np.var(density)
+    return float(left) if np.isfinite(left) else np.inf
+
+
+def seen(data: Dataset, count: int = 50) -> np.ndarray:
+    """Potentials at which a law is judged: evenly over the range in which it was learned."""
+    return np.linspace(data.potential.min(), data.potential.max(), count)
+
+
 # --- what a page shows
 
 
@@ -134,13 +157,13 @@ def compare(rows: Iterable[tuple[str, str, str, bool]], title: str = "") -> None
 
 def at_most(values: Iterable[float], band: float) -> tuple[str, str, bool]:
     """The largest of several numbers against a band: measured, band, whether it holds, for `compare`."""
-    worst = max(values)
+    worst = np.max(list(values))  # not max(): if one of them is not a number, nothing holds
     return f"{worst:.1e}", f"≤ {band:g}", bool(worst <= band)
 
 
 def at_least(values: Iterable[float], band: float, form: str = ".5f") -> tuple[str, str, bool]:
     """The smallest of several numbers against a band: measured, band, whether it holds, for `compare`."""
-    worst = min(values)
+    worst = np.min(list(values))
     return f"{worst:{form}}", f"≥ {band:g}", bool(worst >= band)
 
 
@@ -163,6 +186,20 @@ def loss_plot(ax, by_dim: Mapping[int, np.ndarray], colour: str, filled: bool = 
     ax.grid(axis="y", alpha=0.3)
 
 
+def positions(windows: Windows, w: int, spacing: float = 0.4) -> np.ndarray:
+    """Where the sites of window `w` end on the right, where its latents belong."""
+    return spacing * (windows.start[w] + np.arange(windows.length + 1) + 1)
+
+
+def draw_wave(ax, test: Dataset, windows: Windows, aligned: np.ndarray, w: int, parts: int = 8) -> None:
+    """Draw latents aligned with (ψ, ψ') along window `w` (dots) on the exact wave and its slope (lines)."""
+    wave = simulator.propagate(np.repeat(test.potential[w], parts), test.spacing / parts, test.energy)
+    x = test.spacing / parts * np.arange(len(wave.psi))
+    for i, (name, label) in enumerate((("psi", r"$\psi$"), ("dpsi", r"$\psi'$"))):
+        ax.plot(x, getattr(wave, name), color=plots.COLOURS[name], linewidth=1, label=label)
+        ax.plot(positions(windows, w), aligned[w, :, i], ".", color=plots.COLOURS[name], markersize=5)
+
+
 # --- what is known of the hidden law
 
 
@@ -174,3 +211,66 @@ def phase(V: np.ndarray, spacing: float = 0.4, energy: float = 0.0) -> np.ndarra
 def known(wave: Wave, windows: Windows) -> np.ndarray:
     """(ψ, ψ') of a `simulator.Wave` at the sites of every window, shape (windows, sites, 2)."""
     return windows.along(np.stack([wave.psi, wave.dpsi], -1)[:, 1:])
+
+
+def products(known: np.ndarray) -> np.ndarray:
+    """(ρ, η, ξ), all products of (ψ, ψ') that the density can be made of: shape (..., 2) to (..., 3)."""
+    psi, dpsi = np.moveaxis(known, -1, 0)
+    return np.stack([np.abs(psi) ** 2, (psi.conj() * dpsi).real, np.abs(dpsi) ** 2], -1)
+
+
+def exact_trace(V: np.ndarray, variables: int, spacing: float = 0.4, energy: float = 0.0) -> np.ndarray:
+    """tr T(V) = 2 cos ka of the law of two variables, or tr S(V) = 1 + 2 cos 2ka of that of three."""
+    trace = np.trace(simulator.transfer_matrix(V, spacing, energy), axis1=-2, axis2=-1)
+    return trace if variables == 2 else trace**2 - 1
+
+
+def trace_error(law: Law, V: np.ndarray) -> float:
+    """Largest difference between the trace of a law of two or three variables and Schrödinger's."""
+    exact = exact_trace(V, law.coefficients.shape[-1], law.spacing, law.energy)
+    return float(np.abs(law.trace(V) - exact).max())
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One member of a population of two latents: what it lost, whether it is judged, its law, its latents as (ψ, ψ').
+
+    `translator` is the number of the one that was distilled.
+    """
+
+    readout: str
+    translator: int
+    member: int
+    loss: float
+    judged: bool
+    law: Law
+    alignment: Alignment
+    population: Distiller
+
+    @property
+    def rarer_sign(self) -> float:
+        """Share of the windows that have the sign which fewer of them have: not 0 if there is a seam."""
+        return float(min(np.mean(self.alignment.signs > 0), np.mean(self.alignment.signs < 0)))
+
+
+def examine(
+    models: Sequence[Translator],
+    populations: Sequence[Distiller],
+    losses: Sequence[np.ndarray],
+    test: Dataset,
+    wave: np.ndarray,
+    within: float,
+) -> list[Finding]:
+    """Everybody in the populations of one readout, one population for each translator (chapters 4 and 5).
+
+    Judged are those whose loss is at most `within` times the best of their population; `wave` is (ψ, ψ') as `known`
+    gives it.
+    """
+    findings = []
+    for i, (model, population, loss) in enumerate(zip(models, populations, losses, strict=True)):
+        name, chosen = population.readout.name, near_best(loss, within)
+        latents = np.nan_to_num(population.latents(windows(model, test, name, length=wave.shape[1] - 1)))
+        for m in range(population.members):
+            found = Law.from_distiller(population, m, model, test), align(latents[m], wave)
+            findings.append(Finding(name, i, m, loss[m], m in chosen, *found, population))
+    return findings
