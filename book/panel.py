@@ -283,7 +283,7 @@ def rows(name: str, tiny: Mapping[str, Any] | None = None) -> list[dict[str, Any
     Examples
     --------
     >>> shipped = rows("controls")
-    >>> len(shipped), shipped[0]["result"]["verdict"]["law"]
+    >>> len(shipped), shipped[-1]["result"]["verdict"]["law"]
     (6, 'wave function')
     """
     if tiny is None:
