@@ -292,6 +292,29 @@ def _(answer):
     return "Answer with one of the three: continuous, linear, every potential."
 
 
+@_exercise("4.2")
+def _(answer):
+    V = np.repeat(potentials.random(1, 40, seed=44)[0], 8)
+    psi = simulator.propagate(V, A / 8).psi
+    given = np.asarray(_function(answer)(psi**2), float)
+    if given.shape != psi.shape:
+        return f"ψ must have a value for each density, shape {psi.shape}; got {given.shape}."
+    if np.allclose(given, psi, atol=1e-6):
+        return None
+    if np.allclose(given, -psi, atol=1e-6):
+        return "It is right up to a sign: ψ → −ψ gives the same density. The chain starts at ψ = +1."
+    if np.allclose(given, abs(psi), atol=1e-6):
+        return "That is |ψ|, which has a kink at every node, and a wave function has none."
+    if np.allclose(abs(given), abs(psi), atol=1e-6):
+        wrong = np.flatnonzero(np.sign(given) != np.sign(psi))
+        points = f"{len(wrong)} of {len(psi)} points, first at {wrong[0]}"
+        return f"The size is right, the sign is wrong at {points}. On which side of the node does a minimum lie?"
+    return "Its square is not the density."
+
+
+# --- chapter 5
+
+
 @_exercise("5.1")
 def _(answer):
     angle, rng = _function(answer), np.random.default_rng(42)
@@ -316,26 +339,6 @@ def _(answer):
         if given != name:
             return f"For traces of the {name} law, with an error of 1e-4, it says {given!r}."
     return None
-
-
-@_exercise("4.2")
-def _(answer):
-    V = np.repeat(potentials.random(1, 40, seed=44)[0], 8)
-    psi = simulator.propagate(V, A / 8).psi
-    given = np.asarray(_function(answer)(psi**2), float)
-    if given.shape != psi.shape:
-        return f"ψ must have a value for each density, shape {psi.shape}; got {given.shape}."
-    if np.allclose(given, psi, atol=1e-6):
-        return None
-    if np.allclose(given, -psi, atol=1e-6):
-        return "It is right up to a sign: ψ → −ψ gives the same density. The chain starts at ψ = +1."
-    if np.allclose(given, abs(psi), atol=1e-6):
-        return "That is |ψ|, which has a kink at every node, and a wave function has none."
-    if np.allclose(abs(given), abs(psi), atol=1e-6):
-        wrong = np.flatnonzero(np.sign(given) != np.sign(psi))
-        points = f"{len(wrong)} of {len(psi)} points, first at {wrong[0]}"
-        return f"The size is right, the sign is wrong at {points}. On which side of the node does a minimum lie?"
-    return "Its square is not the density."
 
 
 # --- chapter 6

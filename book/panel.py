@@ -1,25 +1,30 @@
 """The sceptic's experiments, which chapter 09 runs by the dozen: hidden worlds, cameras, controls and a blind panel.
 
 A *trial* is a whole investigation from a configuration alone: a world is simulated and photographed, a translator
-learns from most of the chains, and `rediscover.discovery`, which never sees the world, distils and judges it.
+learns from most of the chains, and `rediscover.discovery`, which never sees the world, distils and judges it. A *row*
+is what `rediscover.sweep` keeps of it; how rows are read, counted and doubted stands in the second half.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+from scipy import stats
 
-from rediscover import _check, discovery, distiller, evidence, measurement, potentials, translator, worlds
+from rediscover import _check, discovery, distiller, evidence, measurement, potentials, sweep, translator, worlds
 from rediscover.dataset import Dataset
-from rediscover.distiller import Windows
+from rediscover.distiller import Distiller, Windows
+from rediscover.law import Law
 from rediscover.translator import Translator
 
 TRIAL = "rediscover.trials.investigate"  # what rows call `investigate`: an id that stays, wherever the function lives
 RECIPES = {"investigate": 1, "translator": translator.RECIPE, "distiller": distiller.RECIPE}  # what a row depends on
+LOST = 1e6  # what a row says of a loss that is infinite or larger than this: JSON has no infinity
 CONTROLS = (None, "untrained", "shuffled")
 CAMERAS: dict[str, Callable[[np.ndarray, float, np.random.Generator], np.ndarray]] = {
     "atoms": measurement.shot_noise,
@@ -151,8 +156,7 @@ def investigate(config: Mapping[str, Any]) -> dict[str, Any]:
         gru = _translator(train, c, folder)
         found = discovery.investigate(gru, train, test, **shape)
     truth = data.density[c["chains"][0] :]
-    # a row is JSON, which has no infinity
-    losses = {scan: {d: np.minimum(loss, 1e6) for d, loss in by.items()} for scan, by in found["losses"].items()}
+    losses = {scan: {d: np.minimum(loss, LOST) for d, loss in by.items()} for scan, by in found["losses"].items()}
     return found | {"losses": losses, "r2_true": gru.score(test.potential, truth)} | spectral
 
 
@@ -255,3 +259,289 @@ def _translator(train: Dataset, c: Mapping[str, Any], folder: str) -> Translator
         mixed = np.random.default_rng([c["seed"], 4]).permutation(train.density)
         train = Dataset(train.potential, mixed, train.spacing)
     return translator.train(train, c["cell"], c["units"], c["epochs"], 128, seed=c["seed"], folder=folder)
+
+
+# --- what became of the trials
+
+
+def rows(name: str, tiny: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    """Give the finished trials of a sweep: the shipped ones, or a few of the same that are run here and now.
+
+    Parameters
+    ----------
+    name : str
+        One of `SWEEPS`.
+    tiny : mapping, optional
+        Entries of a configuration that make a trial small. If there are any, the first trial of the sweep is run with
+        them (of controls and populations the last one too, which differs), up to three latents; and nothing is read.
+
+    Raises
+    ------
+    RuntimeError
+        If a trial failed.
+
+    Examples
+    --------
+    >>> shipped = rows("controls")
+    >>> len(shipped), shipped[-1]["result"]["verdict"]["law"]
+    (6, 'wave function')
+    """
+    if tiny is None:
+        found = sweep.table(Path(__file__).with_name("sweeps") / f"{name}.jsonl")
+    else:
+        every = len(SWEEPS[name]) - (name in ("controls", "populations"))
+        few = [DEFAULTS | config | dict(tiny) for config in SWEEPS[name][::every]]
+        few = [c | {"scans": [[readout, update, dims[:3]] for readout, update, dims in c["scans"]]} for c in few]
+        with tempfile.TemporaryDirectory() as folder:
+            found = sweep.run(investigate, few, folder, name=TRIAL, recipe=RECIPES)
+    for row in found:
+        if "error" in row:
+            raise RuntimeError(f"a trial of {name} failed: {row['config']}: {row['error']['message']}")
+    return found
+
+
+def best(row: Mapping[str, Any], scan: str = "quadratic") -> dict[int, float]:
+    """Loss of the best member of a row, by latent dimension.
+
+    Examples
+    --------
+    >>> best({"result": {"losses": {"quadratic": {"1": [0.5, 0.4], "2": [0.01, 0.3]}}}})
+    {1: 0.4, 2: 0.01}
+    """
+    return {int(d): min(losses) for d, losses in row["result"]["losses"][scan].items()}
+
+
+def law(row: Mapping[str, Any], scan: str = "quadratic", latents: int = 2) -> Law:
+    """Law of the best member of a row.
+
+    Examples
+    --------
+    >>> found = {"coefficients": {"linear": {"1": [[[2.0]]]}}, "shift": -0.65, "scale": 0.2, "spacing": 0.4}
+    >>> law({"result": found}, "linear", 1).trace(-0.5).item()
+    2.0
+    """
+    return discovery.laws_of(row["result"])[scan][latents]
+
+
+def seen(row: Mapping[str, Any]) -> np.ndarray:
+    """Potentials at which `discovery.judge` looks at the laws of a row, shape (29,).
+
+    Examples
+    --------
+    >>> seen({"result": {"V": [-1.0, -0.3]}})[[0, 14, 28]].round(2).tolist()
+    [-1.0, -0.65, -0.3]
+    """
+    return np.linspace(*row["result"]["V"], 29)
+
+
+def words(name: str) -> str:
+    """Write the name of a world as a page does.
+
+    Examples
+    --------
+    >>> words("half_driven_channels")
+    'half driven channels'
+    """
+    return name.replace("_", " ")
+
+
+def share(hits: Sequence[bool], what: str) -> str:
+    """Say how many of several draws are hits, with the interval of Clopper and Pearson: a line of a list.
+
+    Examples
+    --------
+    >>> share([False] * 55, "false alarms")
+    '- false alarms: **0 of 55** (95 % interval, Clopper–Pearson: 0% to 6%).'
+    """
+    if not len(hits):
+        return f"- {what}: no such draw in this run."
+    low, high = stats.binomtest(int(sum(hits)), len(hits)).proportion_ci()
+    return f"- {what}: **{sum(hits)} of {len(hits)}** (95 % interval, Clopper–Pearson: {low:.0%} to {high:.0%})."
+
+
+TESTS = {"mass": "mass", "residual": "traces", "scattering": "pairs", "det": "det", "loss": "loss"}
+
+
+def margins(rows: Iterable[Mapping[str, Any]], answers: Iterable[worlds.World]) -> tuple[list[str], list[list]]:
+    """Tabulate how much of each bound the laws of all draws of three variables use up: they pass with 1 at most.
+
+    Parameters
+    ----------
+    rows : iterable of mapping
+    answers : iterable of worlds.World
+        The world of each row, from `deal`.
+
+    Returns
+    -------
+    tuple
+        Columns and lines: for every world one line for the best two latents with a quadratic readout and one for the
+        best three with a linear one, with the smallest and the largest margin of its draws. *Ratio* is what the two
+        leave over, compared with the three; *elbow* counts the draws in which the quadratic readout has it at two.
+
+    Examples
+    --------
+    >>> deck = rows("panel")
+    >>> columns, lines = margins(deck, [deal(row["config"]["draw"]) for row in deck])
+    >>> len(columns) == len(lines[0]), lines[0][:2]
+    (True, ['standing wave (12)', 'best 2, quadratic'])
+    """
+    drawn = list(zip(rows, answers, strict=True))
+    lines = []
+    for name in (name for name in CARDS if any(world.name == name for _, world in drawn)):
+        three = [row for row, a in drawn if a.name == name and row["result"]["verdict"]["variables"] == 3]
+        for scan, d in (("quadratic", 2), ("linear", 3)) if three else ():
+            used = [discovery.margins(law(row, scan, d), best(row, scan)[d], seen(row)) for row in three]
+            cells = [_span([x[test] for x in used]) for test in TESTS]
+            if d == 2:
+                over = discovery.BOUNDS["worse"]
+                cells.append(_span([best(row)[2] / best(row, "linear")[3] / over for row in three]))
+                cells.append(sum(evidence.elbow(best(row)) == 2 for row in three))
+            else:
+                cells += ["", ""]
+            lines.append([f"{words(name)} ({len(three)})", f"best {d}, {scan}", *cells])
+    return ["law", "variables", *TESTS.values(), "ratio", "elbow"], lines
+
+
+def _span(values: Sequence[float]) -> str:
+    return f"{min(values):.2g}" + (f" to {max(values):.2g}" if len(values) > 1 else "")
+
+
+def slack(rows: Sequence[Mapping[str, Any]], most: float = 5.0, steps: int = 14) -> tuple[float, float]:
+    """Find by what all bounds but that on R² can be multiplied before a verdict changes.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+    most : float
+        Factors from ``1 / most`` to `most` are tried, outwards from 1, in equal ratios.
+    steps : int
+        Number of them on each side.
+
+    Returns
+    -------
+    tuple of float
+        The smallest and the largest factor up to which all verdicts stay.
+
+    Examples
+    --------
+    >>> nothing_learned = {"result": {"r2": 0.3, "verdict": {"law": "no law", "variables": None}}}
+    >>> slack([nothing_learned], most=2.0)
+    (0.5, 2.0)
+    """
+    said = [row["result"]["verdict"]["law"] for row in rows]
+
+    def stays(factor: float) -> bool:
+        return [discovery.judge(row["result"], slack=factor)["law"] for row in rows] == said
+
+    ends = []
+    for towards in (1 / most, most):
+        ends.append(1.0)
+        for factor in np.geomspace(1, towards, steps + 1)[1:]:
+            if not stays(factor):
+                break
+            ends[-1] = float(factor)
+    return ends[0], ends[1]
+
+
+def unexpected(rows: Iterable[Mapping[str, Any]], answers: Iterable[worlds.World]) -> tuple[list[str], list[list]]:
+    """Tabulate every draw whose verdict is not the expected one, with what may explain it.
+
+    Parameters
+    ----------
+    rows : iterable of mapping
+    answers : iterable of worlds.World
+        The world of each row, from `deal`.
+
+    Returns
+    -------
+    tuple
+        Columns and lines. The last column is the verdict without the line on R².
+
+    Examples
+    --------
+    >>> deck = rows("panel")
+    >>> columns, lines = unexpected(deck, [deal(row["config"]["draw"]) for row in deck])
+    >>> all(said != right for _, said, right, *_ in lines)
+    True
+    """
+    lines = []
+    for row, world in zip(rows, answers, strict=True):
+        found, right = row["result"], expected(world)
+        if found["verdict"] != right:
+            values = ", ".join(f"{k} {v:.2g}" for k, v in world.parameters.items())
+            both = [f"{verdict['law']}, {verdict['variables']}" for verdict in (found["verdict"], right)]
+            losses = ", ".join(f"{x:.1g}" for x in best(row, "linear").values())
+            mass = law(row, "linear", 3).dispersion(seen(row)).mass
+            numbers = [f"{found['r2']:.3f}", losses, f"{mass:.2f}"]
+            lines.append([f"{words(world.name)} ({values})", *both, *numbers, discovery.judge(found, r2=1.0)["law"]])
+    scores = ["R²", "losses, linear, $d=1$ to $4$", "mass", "ungated"]
+    return ["law", "verdict, variables", "expected", *scores], lines
+
+
+# --- one lucky seed?
+
+
+def resampled(
+    rows: Sequence[Mapping[str, Any]], readout: str, one: int, two: int, draws: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """95 % interval of the mean log₁₀ of best loss(one) / best loss(two), over translators and members drawn anew.
+
+    A draw takes as many translators as there are, with replacement, and for each of them as many members as it has.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        One for each translator, with populations of the same size.
+    readout : str
+    one, two : int
+        Latent dimensions.
+    draws : int
+    seed : int
+
+    Examples
+    --------
+    >>> losses = {"1": [0.5, 0.5], "2": [0.005, 0.005]}
+    >>> resampled([{"result": {"losses": {"mlp": losses}}}] * 4, "mlp", 1, 2)
+    (2.0, 2.0)
+    """
+    rng = np.random.default_rng(seed)
+    by_dim = [np.array([row["result"]["losses"][readout][str(d)] for row in rows]) for d in (one, two)]
+    n, k = by_dim[0].shape
+    means = []
+    for _ in range(draws):
+        who = rng.integers(n, size=n)
+        low = [x[who[:, None], rng.integers(k, size=(n, k))].min(1) for x in by_dim]
+        means.append(np.log10(low[0] / low[1]).mean())
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def student(rows: Sequence[Mapping[str, Any]], readout: str, one: int, two: int) -> tuple[float, float]:
+    """Student's 95 % interval of the same mean, over the translators as they are.
+
+    Examples
+    --------
+    >>> trials = [{"result": {"losses": {"mlp": {"1": [0.5], "2": [0.5 / fall]}}}} for fall in (10, 1000)]
+    >>> [round(end, 1) for end in student(trials, "mlp", 1, 2)]
+    [-10.7, 14.7]
+    """
+    logs = np.log10([best(row, readout)[one] / best(row, readout)[two] for row in rows])
+    low, high = stats.t.interval(0.95, len(logs) - 1, logs.mean(), stats.sem(logs))
+    return float(low), float(high)
+
+
+def residuals(population: Distiller, windows: Windows) -> np.ndarray:
+    """Loss of every member on every single window, as a share of the variance, shape (windows, members).
+
+    Infinite where a member diverged. For readouts of the density.
+
+    Examples
+    --------
+    >>> windows = Windows(np.ones((5, 10, 4)), np.ones((5, 10)), np.random.default_rng(0).random((5, 10)), length=6)
+    >>> residuals(Distiller(2, members=3, readout="linear", units=4), windows).shape
+    (5, 3)
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        off = [np.mean((np.asarray(population(x)) - y[:, None]) ** 2, axis=2) for x, y in windows.batches()]
+        off = np.concatenate(off) / windows.variance
+    return np.where(np.isfinite(off), off, np.inf)

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import panel
-from rediscover import discovery, store, sweep, worlds
+from rediscover import discovery, simulator, store, sweep, worlds
+from rediscover.distiller import Distiller, Windows
+from rediscover.law import symmetric_square
 
 SWEEPS = Path(__file__).resolve().parents[2] / "book" / "sweeps"
 V = np.linspace(-1, -0.3, 29)
@@ -185,3 +187,160 @@ def test_a_new_world_does_not_deal_the_deck_anew(monkeypatch):
         "coupled_channels",
     ]
     assert dealt[-1] == worlds.dirac(0.19814833459974562, 0.18380071889881264)
+
+
+# What became of the trials --------------------------------------------------------------------------------------------
+
+
+def taylor(step):
+    """Taylor coefficients of matrices at the potentials V, of degree 4 in (V + 0.65) / 0.2."""
+    d = step.shape[-1]
+    fitted = np.polynomial.polynomial.polyfit((V + 0.65) / 0.2, step.reshape(len(V), -1), 4)
+    return fitted.reshape(5, d, d).tolist()
+
+
+def made(losses, step=None, r2=0.99, verdict=None):
+    """A row as if it had been run: losses of all members by scan and dimension, laws from a matrix of two variables."""
+    step = simulator.transfer_matrix(V, 0.4) if step is None else step
+    coefficients = {"quadratic": {"2": taylor(step)}, "linear": {"3": taylor(symmetric_square(step))}}
+    found = {"r2": r2, "losses": losses, "coefficients": coefficients, "V": [-1.0, -0.3]}
+    found |= {"shift": -0.65, "scale": 0.2, "spacing": 0.4}
+    return {"config": {}, "result": found | {"verdict": verdict or discovery.judge(found)}}
+
+
+def wave(two=0.001, three=0.001, **options):
+    quadratic = {"1": [0.7, 0.8], "2": [two, 0.5], "3": [two, 0.1]}
+    linear = {"1": [0.7, 0.8], "2": [0.6, 0.7], "3": [three, 0.3], "4": [three, 0.2]}
+    return made({"quadratic": quadratic, "linear": linear}, **options)
+
+
+LEAPFROG = np.array([[1 + 0.32 * V, 0.4 + 0 * V], [0.8 * V, 1 + 0 * V]]).transpose(2, 0, 1)
+
+
+def test_rows_are_the_shipped_ones_from_wherever_they_are_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert panel.rows("noise") == sweep.table(SWEEPS / "noise.jsonl")
+
+
+@pytest.mark.parametrize(("name", "which"), [("controls", (0, -1)), ("populations", (0, -1)), ("networks", (0,))])
+def test_tiny_rows_are_run_here_and_need_three_latents_at_most(name, which, monkeypatch):
+    ran = []
+    monkeypatch.setattr(panel, "investigate", lambda config: ran.append(config) or {"r2": 0.5})
+    monkeypatch.setattr(panel, "SWEEPS", {name: panel.SWEEPS[name]})
+    panel.investigate.__qualname__ = "investigate"
+    tiny = {"units": 7, "members": 2}
+    found = panel.rows(name, tiny)
+    assert [row["result"] for row in found] == [{"r2": 0.5}] * len(which) and found[0]["trial"] == panel.TRIAL
+    for config, i in zip(sorted(ran, key=lambda c: c["seed"]), which, strict=True):
+        assert config["units"] == 7 and config["members"] == 2
+        wanted = panel.SWEEPS[name][i]
+        assert all(config[entry] == wanted[entry] for entry in set(wanted) - {"scans", *tiny})
+        scans = wanted.get("scans", panel.DEFAULTS["scans"])
+        assert config["scans"] == [[readout, update, [d for d in dims if d < 4]] for readout, update, dims in scans]
+
+
+def test_a_failed_trial_is_not_passed_over():
+    with pytest.raises(RuntimeError, match=r"a trial of condensate failed: .*-0.01.*length"):
+        panel.rows("condensate", TINY | {"length": 12})
+
+
+def test_the_best_member_of_a_row_speaks():
+    row = wave()
+    assert panel.best(row) == {1: 0.7, 2: 0.001, 3: 0.001} and list(panel.best(row, "linear")) == [1, 2, 3, 4]
+    assert panel.law(row).trace(V) == pytest.approx(2 * np.cos(0.4 * np.sqrt(-2 * V)), abs=1e-6)
+    assert panel.law(row, "linear", 3).trace(V) == pytest.approx(1 + 2 * np.cos(0.8 * np.sqrt(-2 * V)), abs=1e-6)
+    assert panel.seen(row) == pytest.approx(V)
+
+
+def test_a_share_comes_with_its_interval():
+    said = panel.share([True] * 9 + [False], "found")
+    assert said == "- found: **9 of 10** (95 % interval, Clopper–Pearson: 55% to 100%)."
+    assert panel.share([], "found") == "- found: no such draw in this run."
+
+
+def test_margins_are_those_of_the_judge_in_the_order_of_the_deck():
+    rows = [wave(verdict={"law": "another law", "variables": 2}), wave(0.006), wave(step=LEAPFROG), wave(0.8)]
+    answers = [worlds.dirac(), worlds.standing_wave(), worlds.standing_wave(), worlds.two_orbitals()]
+    columns, lines = panel.margins(rows, answers)
+    assert columns == ["law", "variables", "mass", "traces", "pairs", "det", "loss", "ratio", "elbow"]
+    assert [line[:2] for line in lines] == [
+        ["standing wave (2)", "best 2, quadratic"],
+        ["standing wave (2)", "best 3, linear"],
+        ["two orbitals (1)", "best 2, quadratic"],
+        ["two orbitals (1)", "best 3, linear"],
+    ]
+    leapfrog = discovery.margins(panel.law(rows[2]), 0.001, V)
+    for name, cell in zip(panel.TESTS, lines[0][2:7], strict=True):
+        if name not in ("det", "loss"):  # the largest of two determinants that are 1 is rounding
+            assert cell.split(" to ")[1] == f"{leapfrog[name]:.2g}"
+    assert lines[0][6:] == ["0.05 to 0.3", "0.33 to 2", 2]
+    assert lines[1][6:] == ["0.05 to 0.05", "", ""]
+    assert lines[2][6:] == ["25", "1.7e+02", 0]
+
+
+def test_slack_is_how_far_the_bounds_can_be_moved_before_a_verdict_changes():
+    near = wave(step=LEAPFROG)  # a wave function, but by how much?
+    used = max(discovery.margins(panel.law(near), 0.001, V).values())
+    assert near["result"]["verdict"]["law"] == "wave function" and 0.5 < used < 1
+    least, most = panel.slack([near, wave()], most=4.0, steps=40)
+    assert used <= least < used * 4 ** (1 / 40) * 1.001 and most == 4.0
+    far = wave(0.03, 0.03)  # by the loss alone it is none: half as much again as the bound
+    assert far["result"]["verdict"]["law"] == "another law"
+    most = panel.slack([far], most=3.0, steps=40)[1]
+    assert most == pytest.approx(1.5, rel=0.03)
+    assert panel.slack([wave(), far], most=3.0, steps=40)[1] == most
+
+
+def test_only_what_was_not_expected_is_listed():
+    right, silent = wave(), wave(r2=0.5)
+    columns, lines = panel.unexpected([right, silent], [worlds.standing_wave(0.25), worlds.standing_wave(0.1)])
+    assert columns[-1] == "ungated" and len(lines) == 1 and len(lines[0]) == len(columns)
+    title, said, expected, r2, losses, mass, ungated = lines[0]
+    assert title == "standing wave (energy 0.1)" and said == "no law, None" and expected == "wave function, 3"
+    assert (r2, losses, mass, ungated) == ("0.500", "0.7, 0.6, 0.001, 0.001", "1.00", "wave function")
+
+
+# One lucky seed? ------------------------------------------------------------------------------------------------------
+
+
+def trials(*falls):
+    """Rows of translators whose members lose this many times more with one latent than with two."""
+    one = [[0.01 * fall for fall in of] for of in falls]
+    return [{"result": {"losses": {"mlp": {"1": x, "2": [0.01] * len(x)}}}} for x in one]
+
+
+def test_translators_are_resampled():
+    assert panel.resampled(trials([10, 10], [1000, 1000]), "mlp", 1, 2) == pytest.approx((1, 3))
+    assert panel.resampled(trials([10, 10], [10, 10]), "mlp", 1, 2) == pytest.approx((1, 1))
+
+
+def test_members_are_resampled_and_the_best_of_them_counts():
+    assert panel.resampled(trials([10, 1000]), "mlp", 1, 2) == pytest.approx((1, 3))  # the worse twice: in a quarter
+    assert panel.resampled(trials([10, 10, 10, 10, 10, 1000]), "mlp", 1, 2) == pytest.approx((1, 1))
+
+
+def test_resampling_is_a_pure_function_of_its_seed():
+    rows = trials([10, 20, 400], [30, 50, 900], [8, 11, 70])
+    assert panel.resampled(rows, "mlp", 1, 2) == panel.resampled(rows, "mlp", 1, 2)
+    assert panel.resampled(rows, "mlp", 1, 2, draws=7, seed=1) != panel.resampled(rows, "mlp", 1, 2, draws=7, seed=2)
+
+
+def test_students_interval_is_that_of_the_tables():
+    low, high = panel.student(trials([10, 99], [100], [1000]), "mlp", 1, 2)
+    assert (low + high) / 2 == pytest.approx(2)
+    assert (high - low) / 2 == pytest.approx(4.303 / np.sqrt(3), rel=1e-3)  # t(0.975; 2), standard deviation 1
+
+
+# What single windows lose ---------------------------------------------------------------------------------------------
+
+
+def test_residuals_of_the_windows_are_what_the_loss_of_a_member_averages():
+    rng = np.random.default_rng(0)
+    windows = Windows(rng.random((7, 12, 4)), rng.random((7, 12)), rng.random((7, 12)), length=6, starts=3)
+    for readout in ("quadratic", "linear"):
+        population = Distiller(2, members=3, readout=readout, units=4)
+        off = panel.residuals(population, windows)
+        assert off.shape == (7, 3) and off.mean(0) == pytest.approx(population.member_losses(windows), rel=1e-6)
+        assert np.ptp(off, axis=0).min() > 0
+    population.update.cell.kernel.assign(population.update.cell.kernel * np.array([1, np.nan, 1])[:, None, None, None])
+    assert np.isinf(panel.residuals(population, windows)).all(0).tolist() == [False, True, False]
