@@ -112,7 +112,7 @@ def best(by_dim: Mapping[int, np.ndarray]) -> dict[int, float]:
     return {d: float(np.min(loss)) for d, loss in by_dim.items()}
 
 
-def capped(losses: np.ndarray, limit: float = 1e30) -> np.ndarray:
+def capped(losses: np.ndarray, limit: float = 1e6) -> np.ndarray:
     """Losses as a file of results can hold them: JSON has no infinity."""
     return np.minimum(losses, limit)
 

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 from scipy import stats
 
+import kit
 from rediscover import _check, discovery, distiller, evidence, measurement, potentials, sweep, translator, worlds
 from rediscover.dataset import Dataset
 from rediscover.distiller import Distiller, Windows
@@ -24,7 +25,6 @@ from rediscover.translator import Translator
 
 TRIAL = "rediscover.trials.investigate"  # what rows call `investigate`: an id that stays, wherever the function lives
 RECIPES = {"investigate": 1, "translator": translator.RECIPE, "distiller": distiller.RECIPE}  # what a row depends on
-LOST = 1e6  # what a row says of a loss that is infinite or larger than this: JSON has no infinity
 CONTROLS = (None, "untrained", "shuffled")
 CAMERAS: dict[str, Callable[[np.ndarray, float, np.random.Generator], np.ndarray]] = {
     "atoms": measurement.shot_noise,
@@ -156,7 +156,7 @@ def investigate(config: Mapping[str, Any]) -> dict[str, Any]:
         gru = _translator(train, c, folder)
         found = discovery.investigate(gru, train, test, **shape)
     truth = data.density[c["chains"][0] :]
-    losses = {scan: {d: np.minimum(loss, LOST) for d, loss in by.items()} for scan, by in found["losses"].items()}
+    losses = {scan: {d: kit.capped(loss) for d, loss in by.items()} for scan, by in found["losses"].items()}
     return found | {"losses": losses, "r2_true": gru.score(test.potential, truth)} | spectral
 
 

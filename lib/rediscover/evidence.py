@@ -22,6 +22,13 @@ def _level(level: float) -> float:
     return level
 
 
+def _losses(name: str, losses: object) -> np.ndarray:
+    """Give losses of members as an array; that of a member that diverged is infinite, which is no mistake."""
+    out = np.asarray(losses, float)
+    _check.array(name, np.where(out == np.inf, 0.0, out), (0, 1))
+    return out
+
+
 def elbow(losses: Mapping[int, float | Sequence[float]], jump: float = 10.0, flat: float = 2.0) -> int | None:
     """Latent dimension at which the loss stops falling, or None if there is no such place.
 
@@ -31,7 +38,8 @@ def elbow(losses: Mapping[int, float | Sequence[float]], jump: float = 10.0, fla
     Parameters
     ----------
     losses : mapping of int to float or sequence of float
-        Loss by latent dimension; of several members the best counts. Dimensions must be consecutive.
+        Loss by latent dimension; of several members the best counts, and those that diverged are infinite. Dimensions
+        must be consecutive.
     jump, flat : float
         Thresholds of the rule.
 
@@ -47,7 +55,7 @@ def elbow(losses: Mapping[int, float | Sequence[float]], jump: float = 10.0, fla
     >>> elbow({1: 0.4, 2: 0.2, 3: 0.1}) is None
     True
     """
-    best = {_check.integer("latent dimension", d, 0): _check.array(f"losses[{d}]", losses[d]).min() for d in losses}
+    best = {_check.integer("latent dimension", d, 0): _losses(f"losses[{d}]", losses[d]).min() for d in losses}
     dims = sorted(best)
     if len(dims) < 3 or dims != list(range(dims[0], dims[0] + len(dims))):
         raise ValueError(f"losses must cover at least three consecutive latent dimensions; got {dims}")
@@ -91,7 +99,7 @@ def success_share(
     >>> share
     0.75
     """
-    losses = _check.array("losses", losses, 1)
+    losses = _losses("losses", losses)
     _check.at_least("losses", losses.min(), 0)
     best = losses.min() if best is None else _check.at_least("best", best, 0)
     good = int(np.sum(losses <= _check.at_least("factor", factor, 1) * best))

@@ -495,3 +495,12 @@ def test_count_is_the_rank_of_the_predictions(d, readout):
 def test_bad_theories_are_not_counted(d, readout, order, error, names):
     with pytest.raises(error, match=names):
         free_parameters(d, readout, order)
+
+
+def test_a_member_that_diverged_is_lost_and_no_mistake():
+    assert elbow({1: [0.4, np.inf], 2: [np.inf, 0.01], 3: [0.008, np.inf]}) == 2
+    assert success_share([0.01, 0.011, np.inf, np.inf])[0] == 0.5
+    with pytest.raises(ValueError, match=r"losses\[2\] must be finite; got inf"):
+        elbow({1: [0.4], 2: [np.inf], 3: [0.008]})
+    with pytest.raises(ValueError, match=r"losses\[1\] must be finite; got nan"):
+        elbow({1: [0.4, np.nan], 2: [0.01], 3: [0.008]})
