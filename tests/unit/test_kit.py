@@ -58,9 +58,9 @@ def test_standard_sizes_are_those_of_the_shipped_networks(monkeypatch, tmp_path)
     for number, translator in enumerate(kit.translators(train, sizes=kit.STANDARD)):
         assert translator.settings["seed"] == number and not translator.artifact.fresh
         for readout in READOUTS:
-            kit.populations(translator, train, [2, 3], readout, number, kit.STANDARD)
+            kit.populations(translator, train, [2], readout, number, kit.STANDARD)
         if number == 0:  # those of chapter 3 that are shown one potential only
-            kit.populations(translator, train, [2, 3], "mlp", sizes=kit.STANDARD, known=1)
+            kit.populations(translator, train, [2], "mlp", sizes=kit.STANDARD, known=1)
 
 
 def test_tiny_sizes_are_smaller_in_everything():
