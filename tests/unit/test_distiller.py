@@ -274,6 +274,15 @@ def test_zero_and_unit_of_the_hidden_states_do_not_matter():
     assert numpy(two.encode(changed[:, 0])) == pytest.approx(numpy(one.encode(HIDDEN[:, 0])), rel=1e-3, abs=1e-4)
 
 
+@pytest.mark.parametrize("readout", [name for name, readout in READOUTS.items() if readout.explicit])
+def test_all_windows_start_alike_where_a_density_cannot_tell_the_sign(readout):
+    """From starts of either sign a seam would stay between them."""
+    model = Distiller(2, 8, readout, units=UNITS)
+    model.adapt(windows())
+    first = numpy(model.encode(HIDDEN.reshape(-1, UNITS)))
+    assert np.all(first > 0) and np.all(first.std(0) < 0.2 * first.mean(0))
+
+
 def test_decoder_need_not_see_any_potential():
     w, model = windows("mlp", known=0), Distiller(2, 3, "mlp", units=UNITS, known=0, width=6)
     inputs, target = w.cut([3], [2], [0, 5])
@@ -387,10 +396,11 @@ def test_training_is_repeatable_and_comes_back_from_disk(readout, tmp_path):
         assert again.artifact.fresh and np.array_equal(again.member_losses(w), losses)
 
 
-@pytest.fixture
-def no_training(monkeypatch):
-    """Trained in no time, and to no avail: for tests of what surrounds training."""
-    monkeypatch.setattr(Distiller, "fit", lambda *_, **__: SimpleNamespace(history={"loss": [0.0]}))
+@every_readout
+def test_training_centres_the_hidden_states(readout, tmp_path, no_training):
+    model = train(windows(readout), {}, 2, 2, readout, TINY, folder=tmp_path)
+    assert numpy(model.centre) == pytest.approx(HIDDEN.mean((0, 1)), rel=1e-5)
+    assert float(model.spread) == pytest.approx(np.sqrt(HIDDEN.var((0, 1)).mean()), rel=1e-5)
 
 
 def test_whatever_decides_the_outcome_is_part_of_the_key(tmp_path, no_training):

@@ -308,6 +308,11 @@ def ka(V):
     return A * np.sqrt(-2 * V)
 
 
+def swelling(V):
+    """A factor that is 1 to 3 % in the mean, and off by 15 % at the ends of the range."""
+    return 1 + 0.15 * ((V[..., None, None] + 0.65) / 0.35) ** 4
+
+
 LAWS = {
     "Schrödinger": (schrodinger, "wave function"),
     "leapfrog": (leapfrog, "wave function"),
@@ -325,6 +330,8 @@ LAWS = {
     "mean angle of a density": (both(lambda V: rotation(0 * V + 2 * KA.mean()), 1.0), "other"),
     "fading wave": (lambda V: 0.85 * schrodinger(V), "other"),
     "fading density": (lambda V: 0.85 * density_form(V), "other"),
+    "wave that grows at the ends of the range": (lambda V: swelling(V) * schrodinger(V), "other"),
+    "density that grows at the ends of the range": (lambda V: swelling(V) * density_form(V), "other"),
     "growing wave": (lambda V: 1.15 * schrodinger(V), "other"),
     "one and a half times the angle": (both(lambda V: rotation(1.5 * ka(V)), 1.0), "other"),
     "nothing moves": (both(1.0, 1.0, 1.0), "other"),
