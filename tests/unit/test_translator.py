@@ -8,8 +8,7 @@ import pytest
 from keras import ops
 from sklearn.metrics import r2_score
 
-from rediscover import translator
-from rediscover.dataset import Dataset, simulate
+from rediscover.dataset import simulate
 from rediscover.translator import CELLS, Translator, train
 
 DATA = simulate(64, sites=6, seed=1)
@@ -120,67 +119,6 @@ def test_score_is_scikit_learn_s():
     assert model.score(V, model.translate(V)) == 1.0
 
 
-@pytest.mark.parametrize(
-    ("settings", "error", "names"),
-    [
-        ({"cell": "rnn"}, ValueError, "cell.*'gru'.*'rnn'"),
-        ({"units": 0}, ValueError, "units"),
-        ({"units": 4.0}, TypeError, "units"),
-        ({"scale": 0.0}, ValueError, "scale"),
-        ({"shift": np.nan}, ValueError, "shift"),
-        ({"seed": -1}, ValueError, "seed"),
-    ],
-)
-def test_bad_settings(settings, error, names):
-    with pytest.raises(error, match=names):
-        Translator(**settings)
-
-
-@pytest.mark.parametrize("method", ["translate", "hidden_states"])
-@pytest.mark.parametrize(
-    ("potential", "error"),
-    [
-        (np.zeros(5), ValueError),
-        (np.zeros((2, 3, 1)), ValueError),
-        (np.zeros((0, 5)), ValueError),
-        ([[0.0, np.nan]], ValueError),
-        ([[0.0, np.inf]], ValueError),
-        ([[0.0], [0.0, 1.0]], ValueError),
-        ([["a", "b"]], TypeError),
-        ([[1j, 0.0]], TypeError),
-    ],
-)
-def test_bad_potentials(method, potential, error):
-    with pytest.raises(error, match="potential"):
-        getattr(small(), method)(potential)
-
-
-def test_bad_densities():
-    with pytest.raises(ValueError, match=r"density must have the shape of potential, \(5, 6\); got \(6, 5\)"):
-        small().score(V, DATA.density[:5].T)
-    with pytest.raises(ValueError, match="density"):
-        small().score(V, np.full(V.shape, np.nan))
-
-
-@pytest.mark.parametrize(
-    ("change", "error", "names"),
-    [
-        ({"cell": "rnn"}, ValueError, "cell"),
-        ({"units": 0}, ValueError, "units"),
-        ({"epochs": 0}, ValueError, "epochs"),
-        ({"batch": 1.5}, TypeError, "batch"),
-        ({"rate": 0.0}, ValueError, "rate"),
-        ({"seed": -1}, ValueError, "seed"),
-        ({"data": Dataset(np.ones((4, 5)), np.ones((4, 5)), spacing=0.4)}, ValueError, "potential"),
-    ],
-)
-def test_training_checks_before_it_starts(change, error, names, tmp_path, monkeypatch):
-    monkeypatch.setattr(translator, "fit_or_restore", lambda *_: pytest.fail("work has started"))
-    with pytest.raises(error, match=names):
-        train(**({"data": DATA} | change), folder=tmp_path)
-    assert not list(tmp_path.iterdir())
-
-
 # --- translators that are told how the chain begins
 
 FLUX = simulate(64, sites=6, seed=1, current=(0.0, 0.8))
@@ -209,11 +147,3 @@ def test_training_tells_what_the_data_know(tmp_path):
     score = model.score(FLUX.potential, FLUX.density, FLUX.initial)
     assert score == pytest.approx(r2_score(FLUX.density.ravel(), model.translate(FLUX.potential, FLUX.initial).ravel()))
     assert model.artifact.config != train(DATA, units=4, epochs=2, batch=16, folder=tmp_path).artifact.config
-
-
-@pytest.mark.parametrize(
-    ("told", "initial"), [(0, np.ones((5, 3))), (3, None), (3, np.ones((5, 2))), (3, np.ones((4, 3)))]
-)
-def test_what_is_told_is_checked(told, initial):
-    with pytest.raises(ValueError, match="initial"):
-        small(told=told).translate(V, initial)
