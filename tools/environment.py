@@ -27,6 +27,8 @@ SETTINGS = {
     # TensorFlow's start-up lines hold process ids; its oneDNN kernels change the order of summation, so the digits.
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "TF_ENABLE_ONEDNN_OPTS": "0",
+    # Threads cost the small matrices of this book a hundred times their own time.
+    "OPENBLAS_NUM_THREADS": "1",
     # Keep freed memory instead of asking for it anew at every training step: a third of its time on Linux.
     "MALLOC_MMAP_THRESHOLD_": "4294967296",
     "MALLOC_TRIM_THRESHOLD_": "4294967296",

@@ -93,7 +93,7 @@ def investigate(
     --------
     >>> from rediscover.dataset import simulate
     >>> train, test = simulate(60, sites=12).split(40, 20)
-    >>> tiny = {"members": 2, "steps": 2, "length": 6}
+    >>> tiny = {"members": 2, "steps": 2, "length": 6, "scans": [[x, "linear", [2]] for x in ("quadratic", "linear")]}
     >>> found = investigate(Translator(units=4, shift=-0.65, scale=0.2), train, test, **tiny)
     >>> found["verdict"]
     {'law': 'no law', 'variables': None}

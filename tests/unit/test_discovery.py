@@ -1,6 +1,7 @@
 """What is said of a law: a rule that keeps its word on cases that are known, from measured pairs alone."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -85,6 +86,15 @@ def test_margins_say_how_much_of_a_bound_is_used_up():
     assert heavier["mass"] > 10
 
 
+def test_three_variables_are_judged_at_the_double_angle():
+    """One law, read off the wave function and off its density: four times as far off there, and as near the bound."""
+    stretch = np.exp(0.02 * (V + 0.65)[:, None] * [1, -1])  # neither its dispersion nor its scattering is right
+    bent = simulator.transfer_matrix(V - 0.1 * (V + 0.65) ** 2, 0.4) * stretch[:, :, None] / stretch[:, None]
+    wave, density = margins(of(bent)["quadratic"][2], 0.01, V), margins(of(bent)["linear"][3], 0.01, V)
+    for name in ("residual", "scattering"):
+        assert wave[name] > 0.4 and density[name] == pytest.approx(wave[name], rel=0.2)
+
+
 def test_slack_moves_all_bounds_but_that_on_the_score():
     losses = {
         "quadratic": {"1": [0.7], "2": [0.03], "3": [0.02]},
@@ -104,7 +114,7 @@ def test_a_perfect_law_that_leaves_much_unexplained_is_no_wave():
 # Measured pairs -------------------------------------------------------------------------------------------------------
 
 
-def test_measured_pairs_are_investigated_without_a_simulator(monkeypatch):
+def test_measured_pairs_are_investigated_without_a_simulator(monkeypatch, no_training):
     """Arrays alone, with a spacing of their own: the laws come out in its units."""
     rng = np.random.default_rng(0)
     pairs = dataset.Dataset(rng.uniform(-1, -0.3, (30, 12)), rng.random((30, 12)), spacing=0.25)
@@ -116,7 +126,21 @@ def test_measured_pairs_are_investigated_without_a_simulator(monkeypatch):
     assert {scan: list(by) for scan, by in found["losses"].items()} == {"quadratic": [1, 2, 3], "linear": [1, 2, 3, 4]}
 
 
-def test_without_both_readouts_there_is_no_verdict():
+def test_law_is_that_of_the_member_that_loses_least(monkeypatch):
+    """Whatever comes first, last or loses most; members that diverged are as lost as can be."""
+    losses = {1: [0.3, 0.1, 0.2], 2: [0.1, 0.2, np.inf], 3: [np.inf, 0.2, 0.1]}
+
+    def population(windows, identity, d, *_):
+        members = np.stack([np.full((3, d, d), float(m)) for m in range(3)])
+        return SimpleNamespace(member_losses=lambda _: np.array(losses[d]), coefficients=lambda: members)
+
+    monkeypatch.setattr(discovery.distiller, "train", population)
+    pairs = dataset.simulate(30, sites=12).split(20, 10)
+    found = discovery.investigate(Translator(units=4), *pairs, scans=[["linear", "linear", [1, 2, 3]]], **TINY)
+    assert {d: laws[0, 0, 0] for d, laws in found["coefficients"]["linear"].items()} == {1: 1.0, 2: 0.0, 3: 2.0}
+
+
+def test_without_both_readouts_there_is_no_verdict(no_training):
     train, test = dataset.simulate(30, sites=12).split(20, 10)
     gru = Translator(units=4, shift=-0.65, scale=0.2)
     found = discovery.investigate(gru, train, test, scans=[["mlp", "mlp", [1]]], **TINY)

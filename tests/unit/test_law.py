@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rediscover import simulator
 from rediscover.discovery import classify
-from rediscover.law import InvariantForm, Law, align, symmetric_square
+from rediscover.law import Law, align, symmetric_square
 
 A, SHIFT, SCALE = 0.4, -0.65, 0.2
 V = np.linspace(-1.0, -0.3, 29)
@@ -98,15 +98,6 @@ def test_what_does_not_turn_has_no_mass():
     assert still.mass == pytest.approx(0) and still.residual == pytest.approx(0, abs=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("d", "V", "names"),
-    [(1, V, "two latents or three"), (4, V, "two latents"), (2, [-1.0, -0.5], "V must hold"), (2, 1.0, "V")],
-)
-def test_dispersion_needs_a_wave_number_and_a_line(d, V, names):
-    with pytest.raises(ValueError, match=names):
-        Law(np.eye(d)[None], SHIFT, SCALE, A).dispersion(V)
-
-
 def test_density_form_is_read_in_any_basis():
     theory = in_basis(density_form, 8, basis(3, 0))
     assert theory.trace(V) == pytest.approx(1 + 2 * np.cos(2 * KA), abs=1e-8)
@@ -143,43 +134,6 @@ def test_theory_of_a_member():
     theory = Law.from_distiller(model, 1, translator, data)
     assert np.array_equal(theory.coefficients, np.arange(12.0, 24).reshape(3, 2, 2))
     assert (theory.shift, theory.scale, theory.spacing, theory.energy) == (SHIFT, SCALE, A, 0.1)
-    for bad, error in ((2, ValueError), (-1, ValueError), (0.0, TypeError)):
-        with pytest.raises(error, match="member"):
-            Law.from_distiller(model, bad, translator, data)
-
-
-@pytest.mark.parametrize(
-    ("change", "error"),
-    [
-        ({"coefficients": np.eye(2)}, ValueError),
-        ({"coefficients": np.zeros((3, 2, 3))}, ValueError),
-        ({"coefficients": np.full((3, 2, 2), np.nan)}, ValueError),
-        ({"coefficients": np.zeros((0, 2, 2))}, ValueError),
-        ({"coefficients": np.full((3, 2, 2), 1j)}, TypeError),
-        ({"scale": 0.0}, ValueError),
-        ({"spacing": -0.4}, ValueError),
-        ({"shift": np.inf}, ValueError),
-        ({"energy": np.nan}, ValueError),
-    ],
-)
-def test_bad_theory(change, error):
-    good = {"coefficients": np.zeros((3, 2, 2)), "shift": 0.0, "scale": 1.0, "spacing": A}
-    with pytest.raises(error, match=next(iter(change))):
-        Law(**(good | change))
-
-
-@pytest.mark.parametrize(
-    "method", ["transfer_matrix", "trace", "determinant", "curvature_ratio", "angles", "invariant_form"]
-)
-@pytest.mark.parametrize("bad", [[], [np.nan], ["high"]])
-def test_bad_potential(method, bad):
-    with pytest.raises((ValueError, TypeError), match="V"):
-        getattr(in_basis(leapfrog, 1, np.eye(2)), method)(bad)
-
-
-def test_curvature_needs_a_potential_that_differs_from_the_energy():
-    with pytest.raises(ValueError, match="V must differ from the energy"):
-        in_basis(leapfrog, 1, np.eye(2)).curvature_ratio(np.zeros(5))
 
 
 # Invariant form -------------------------------------------------------------------------------------------------------
@@ -274,13 +228,6 @@ def test_potentials_of_any_shape_count_alike():
     assert np.array_equal(flat.matrix, shaped.matrix) and np.array_equal(flat.residuals, shaped.residuals)
 
 
-@pytest.mark.parametrize("bad", [np.zeros((5, 2)), 1.0, [np.nan, 1, 1]])
-def test_bad_latents(bad):
-    form = InvariantForm(CURRENT, np.array([0.0, 1.0]))
-    with pytest.raises(ValueError, match="latents"):
-        form.value(bad)
-
-
 # Which law ------------------------------------------------------------------------------------------------------------
 
 
@@ -308,6 +255,11 @@ def ka(V):
     return A * np.sqrt(-2 * V)
 
 
+def swelling(V):
+    """A factor that is 1 to 3 % in the mean, and off by 15 % at the ends of the range."""
+    return 1 + 0.15 * ((V[..., None, None] + 0.65) / 0.35) ** 4
+
+
 LAWS = {
     "Schrödinger": (schrodinger, "wave function"),
     "leapfrog": (leapfrog, "wave function"),
@@ -325,6 +277,8 @@ LAWS = {
     "mean angle of a density": (both(lambda V: rotation(0 * V + 2 * KA.mean()), 1.0), "other"),
     "fading wave": (lambda V: 0.85 * schrodinger(V), "other"),
     "fading density": (lambda V: 0.85 * density_form(V), "other"),
+    "wave that grows at the ends of the range": (lambda V: swelling(V) * schrodinger(V), "other"),
+    "density that grows at the ends of the range": (lambda V: swelling(V) * density_form(V), "other"),
     "growing wave": (lambda V: 1.15 * schrodinger(V), "other"),
     "one and a half times the angle": (both(lambda V: rotation(1.5 * ka(V)), 1.0), "other"),
     "nothing moves": (both(1.0, 1.0, 1.0), "other"),
@@ -370,17 +324,6 @@ def test_tolerance_decides():
     slightly_fast = learned(lambda V: rotation(1.05 * ka(V)), np.eye(2), 4)
     assert classify(slightly_fast, V) == "wave function"
     assert classify(slightly_fast, V, tolerance=0.02) == "other"
-
-
-@pytest.mark.parametrize("bad", [[-0.5, 0.0], [], [np.nan]])
-def test_waves_turn_only_below_the_energy(bad):
-    with pytest.raises(ValueError, match="V"):
-        classify(learned(schrodinger, np.eye(2)), bad)
-
-
-def test_tolerance_must_be_positive():
-    with pytest.raises(ValueError, match="tolerance"):
-        classify(learned(schrodinger, np.eye(2)), V, tolerance=0)
 
 
 # Alignment ------------------------------------------------------------------------------------------------------------
@@ -450,22 +393,3 @@ def test_map_is_fitted_on_one_half_and_scored_on_the_other():
     found = align(spoilt, KNOWN)
     assert found.matrix == pytest.approx(np.eye(2), abs=1e-9), "the half that is scored took part in the fit"
     assert np.all(found.r2 < 0.2)
-
-
-@pytest.mark.parametrize(
-    ("change", "names"),
-    [
-        ({"latents": KNOWN[:, :-1]}, "known must begin with the shape"),
-        ({"latents": PSI}, "latents"),
-        ({"latents": np.where(KNOWN > 0.9, np.nan, KNOWN)}, "latents"),
-        ({"latents": KNOWN[:0]}, "latents"),
-        ({"known": np.full_like(KNOWN, np.inf)}, "known"),
-        ({"known": PSI}, "known"),
-        ({"known": KNOWN[:, :-1]}, "known"),
-        ({"known": KNOWN[:-1]}, "known"),
-        ({"latents": KNOWN[:1], "known": KNOWN[:1]}, "two windows"),
-    ],
-)
-def test_bad_alignment(change, names):
-    with pytest.raises(ValueError, match=names):
-        align(**({"latents": KNOWN, "known": KNOWN} | change))

@@ -93,20 +93,6 @@ def test_free_cell_begins_near_the_linear_one_and_draws_members_as_if_alone():
     assert beside.shape == (4, 6) and 0 < np.abs(beside).max() < 0.2
 
 
-@pytest.mark.parametrize("bad", [{"units": 0}, {"units": 2, "members": 0}, {"units": 2, "width": 0}])
-def test_free_cell_refuses_empty_sizes(bad):
-    with pytest.raises(ValueError, match=list(bad)[-1]):
-        FreeCell(**bad)
-
-
-@pytest.mark.parametrize("bad", [{"units": 0}, {"units": 2, "order": -1}, {"units": 2, "members": 0}])
-def test_taylor_cell_refuses_empty_sizes(bad):
-    with pytest.raises(ValueError, match=list(bad)[-1]):
-        TaylorCell(**bad)
-    with pytest.raises(TypeError, match="units"):
-        TaylorCell(2.0)
-
-
 def test_each_member_is_drawn_as_if_alone():
     shape = (3, 40, 30)
     all_three = numpy(MemberWise("glorot_uniform", seed=7)(shape))

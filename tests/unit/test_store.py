@@ -114,13 +114,6 @@ def test_key_depends_on_every_entry(change):
     assert store.key(CONFIG) != store.key({**CONFIG, **change})
 
 
-def test_key_refuses_what_json_cannot_hold():
-    with pytest.raises(ValueError, match="config"):
-        store.key({"x": float("nan")})
-    with pytest.raises(TypeError, match="config holds a object"):
-        store.key({"x": object()})
-
-
 # --- load_or_train
 
 
@@ -190,22 +183,6 @@ def test_what_was_trained_is_given_even_if_the_disk_is_full(tmp_path, monkeypatc
     with pytest.warns(UserWarning, match="trained, but not kept: .*No space left"):
         assert store.load_or_train(CONFIG, weights, tmp_path).fresh
     assert files(tmp_path) == []
-
-
-@pytest.mark.parametrize(
-    "outcome", [[1, 2], None, {"w": np.array([object()])}, {"_meta": np.zeros(2)}, {"w": {"nested": 1}}]
-)
-def test_training_must_return_arrays(root, outcome):
-    with pytest.raises(TypeError, match="train returned"):
-        store.load_or_train(CONFIG, lambda: outcome)
-    assert files(root) == []
-
-
-@pytest.mark.parametrize("name", ["kind", "seed", "recipe"])
-@pytest.mark.parametrize("value", [None, 1.5, "../x", True])
-def test_incomplete_config_is_refused_before_training(root, name, value):
-    with pytest.raises(ValueError, match=re.escape(f"config['{name}'] is {value!r}; expected")):
-        store.load_or_train({**CONFIG, name: value}, never)
 
 
 def artefact(folder):
@@ -289,23 +266,6 @@ def test_results_prefer_this_run_to_the_shipped(root):
 def test_missing_results_say_what_to_run(root):
     with pytest.raises(FileNotFoundError, match="run chapter 09_none first"):
         store.results("09_none")
-
-
-@pytest.mark.parametrize(
-    ("values", "error"),
-    [
-        ({"x": float("nan")}, ValueError),
-        ({"x": [1.0, float("inf")]}, ValueError),
-        ({"x": np.array([np.nan])}, ValueError),
-        ({"x": np.float32("nan")}, ValueError),
-        ({"x": 1j}, TypeError),
-        ({"_run": {}}, ValueError),
-    ],
-)
-def test_record_refuses_what_is_not_a_result(root, values, error):
-    with pytest.raises(error, match="values"):
-        store.record("02_demo", values)
-    assert files(root) == []
 
 
 def test_record_writes_plain_json(root):

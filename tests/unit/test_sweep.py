@@ -1,6 +1,5 @@
 """Sweeps in one process: every trial once, kept as it finishes, and nothing started on bad input."""
 
-import functools
 import itertools
 import json
 import re
@@ -9,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from rediscover import store, sweep
+from rediscover import sweep
 
 GRID = sweep.grid(seed=range(4), noise=[0.0, 0.5])
 RAN = []
@@ -54,19 +53,6 @@ def test_grid_is_the_product_in_order():
     expected = [(law, seed) for law, seed in itertools.product("ab", range(3))]
     assert [(c["law"], c["seed"]) for c in configs] == expected
     assert sweep.grid(seed=(s for s in [1, 2])) == [{"seed": 1}, {"seed": 2}]
-
-
-@pytest.mark.parametrize(
-    ("axis", "error", "message"),
-    [
-        ("schroedinger", TypeError, "axis 'law' must list its values; got 'schroedinger'"),
-        (3, TypeError, "axis 'law' must list its values; got 3"),
-        ([], ValueError, "axis 'law' must have at least one value; got none"),
-    ],
-)
-def test_grid_refuses_what_is_no_axis(axis, error, message):
-    with pytest.raises(error, match=message):
-        sweep.grid(seed=[1], law=axis)
 
 
 # --- what runs, and what is kept
@@ -217,59 +203,6 @@ def test_a_damaged_row_is_refused_with_a_way_out(tmp_path, damage):
 
 def nested(config):
     raise AssertionError("ran although the input is bad")
-
-
-@pytest.mark.parametrize(
-    ("trial", "error", "message"),
-    [
-        (lambda config: {}, TypeError, "trial must be a function with a name at the top level"),
-        (functools.partial(nested, 1), TypeError, "trial must be a function with a name"),
-        ("nested", TypeError, "trial must be a function with a name"),
-        (store.Artifact.__init__, TypeError, "trial must be a function with a name"),
-    ],
-    ids=["lambda", "partial", "text", "method"],
-)
-def test_trial_must_have_a_name(tmp_path, trial, error, message):
-    with pytest.raises(error, match=message):
-        sweep.run(trial, GRID, tmp_path / "rows")
-    assert files(tmp_path) == []
-
-
-@pytest.mark.parametrize(
-    ("configs", "error", "message"),
-    [
-        ([], ValueError, "configs must hold at least one configuration"),
-        ({"seed": 1}, TypeError, r"configs\[0\] must be a mapping with names as keys; got 'seed'"),
-        ([{"a": 1}, {1: 2}], TypeError, r"configs\[1\] must be a mapping with names as keys"),
-        ([{"a": 1}, {"a": object()}], TypeError, r"configs\[1\] holds a object"),
-        ([{"a": float("inf")}], ValueError, r"configs\[0\] cannot be written as JSON"),
-        ([{"a": 1}, {"b": 2}, {"a": np.int64(1)}], ValueError, r"configs\[2\] must differ .*'a': 1.* again"),
-    ],
-)
-def test_bad_configs_are_refused(tmp_path, configs, error, message):
-    with pytest.raises(error, match=message):
-        sweep.run(nested, configs, tmp_path / "rows")
-    assert files(tmp_path) == []
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error", "message"),
-    [
-        ({"workers": 0}, ValueError, "workers must be at least 1; got 0"),
-        ({"workers": 1.5}, TypeError, "workers must be an integer"),
-        ({"recipe": "new"}, TypeError, "recipe must be an integer"),
-    ],
-)
-def test_bad_numbers_are_refused(tmp_path, arguments, error, message):
-    with pytest.raises(error, match=message):
-        sweep.run(nested, GRID, tmp_path / "rows", **arguments)
-    assert files(tmp_path) == []
-
-
-def test_folder_must_not_be_a_file(tmp_path):
-    (tmp_path / "rows").write_text("", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"folder must be a directory; .*rows is a file"):
-        sweep.run(nested, GRID, tmp_path / "rows")
 
 
 @pytest.mark.parametrize("where", ["__main__", "json"])
