@@ -6,11 +6,14 @@ in the chapter that comes to it first (chapters 2 to 4), and is imported from th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import base64
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 
 import numpy as np
-from IPython.display import Markdown, display
+from IPython.display import HTML, Markdown, display
 from matplotlib.figure import Figure
 
 from rediscover import dataset, distiller, plots, simulator, store, translator
@@ -198,6 +201,62 @@ def draw_wave(ax, test: Dataset, windows: Windows, aligned: np.ndarray, w: int, 
     for i, (name, label) in enumerate((("psi", r"$\psi$"), ("dpsi", r"$\psi'$"))):
         ax.plot(x, getattr(wave, name), color=plots.COLOURS[name], linewidth=1, label=label)
         ax.plot(positions(windows, w), aligned[w, :, i], ".", color=plots.COLOURS[name], markersize=5)
+
+
+def slider(draw: Callable[[Figure, object], str], values: Sequence, label: str, caption: str, first: int = 0, **look):
+    """Draw a figure for each of several values, and show them one at a time under a slider that needs no kernel.
+
+    The pictures are part of the output, so that the slider works on a static page, by mouse, touch and arrow keys. On
+    paper and without JavaScript the picture number `first` is shown.
+
+    Parameters
+    ----------
+    draw : callable
+        ``draw(figure, value)`` draws on an empty Matplotlib figure and returns in words what is to be seen there.
+    values : sequence
+        What the slider runs through.
+    label, caption : str
+        What the values are, and what the figure shows.
+    first : int
+        Which value is shown at first.
+    **look
+        Passed on to ``matplotlib.figure.Figure``, such as ``figsize``.
+
+    Returns
+    -------
+    IPython.display.HTML
+
+    Examples
+    --------
+    >>> def draw(figure, x):
+    ...     figure.subplots().plot([0, x])
+    ...     return f"A line from 0 to {x}."
+    >>> shown = slider(draw, [1, 2, 3], "end", "Lines.").data
+    >>> shown.count("<img"), shown.count(" hidden>")
+    (3, 2)
+    """
+    pictures = []
+    for number, value in enumerate(values):
+        figure, file = Figure(**look), io.BytesIO()
+        alt = draw(figure, value)
+        figure.savefig(file, format="png")
+        source = base64.b64encode(file.getvalue()).decode()
+        hidden = "" if number == first else " hidden"
+        pictures.append(f'<img src="data:image/png;base64,{source}" alt="{escape(alt)}"{hidden}>')
+    names = [str(value) for value in values]
+    move = (
+        "const f=this.closest('figure'),i=+this.value,v=this.dataset.values.split('|')[i];"
+        "f.querySelectorAll('img').forEach((x,n)=>x.toggleAttribute('hidden',n!==i));"
+        "f.querySelector('span').textContent=v;this.setAttribute('aria-valuetext',v)"
+    )
+    control = f'type="range" autocomplete="off" min="0" max="{len(names) - 1}" value="{first}"'
+    control += f' aria-valuetext="{escape(names[first])}" data-values="{escape("|".join(names))}"'
+    return HTML(
+        f'<figure class="slider"><p><label>{escape(label)} <input {control} oninput="{escape(move)}"></label> '
+        f'<span aria-hidden="true">{escape(names[first])}</span></p>{"".join(pictures)}'
+        f"<figcaption>{caption}</figcaption></figure>"
+        "<noscript><style>.slider p { display: none }</style></noscript>"
+    )
 
 
 # --- what is known of the hidden law

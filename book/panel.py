@@ -69,6 +69,21 @@ CARDS = {
     "gross_pitaevskii": 5,
     "noise": 5,
 }
+# What is drawn for a card, uniformly (integers for integers), made for V from −1 to −0.3. The rest is left as it is.
+RANGES: dict[str, dict[str, tuple]] = {
+    "standing_wave": {"energy": (0.0, 0.5)},
+    "travelling_wave": {"energy": (0.0, 0.5), "current": (0.3, 1.2)},
+    "classical": {"energy": (0.0, 0.5)},
+    "boltzmann": {"beta": (0.1, 0.25)},
+    "leaky_integrator": {"decay": (0.9, 0.97), "gain": (1.5, 2.5)},
+    "dirac": {"mass": (0.1, 0.25), "energy": (0.0, 0.3)},
+    "two_orbitals": {"energy": (0.0, 0.3), "gap": (0.3, 0.8)},
+    "coupled_channels": {"energy": (0.1, 0.4), "coupling": (0.1, 0.3)},
+    "half_driven_channels": {"energy": (0.1, 0.4), "coupling": (0.1, 0.3)},
+    "beam": {"stiffness": (0.0005, 0.0015)},
+    "gross_pitaevskii": {"interaction": (-0.6, -0.2), "energy": (0.0, 0.5)},
+    "noise": {"seed": (0, 2**31)},
+}
 # The sweeps of chapter 09; `make sweeps` runs them.
 WAVE = {"name": "standing_wave"}
 LEVELS = {"atoms": [10, 1e2, 1e3, 1e4, 1e5, 1e6], "additive": [3.0, 1.0, 0.3, 0.1, 0.03], "blur": [1.0, 0.5]}
@@ -111,7 +126,9 @@ def deal(card: int, cards: Mapping[str, int] | None = None, seed: int = 0) -> wo
     if _check.integer("card", card, 0) >= len(deck):
         raise ValueError(f"card must be below {len(deck)}, the size of the deck; got {card}")
     name = np.random.default_rng([seed, 0]).permutation(deck)[card]
-    return worlds.draw(np.random.default_rng([seed, 1, card]), name)
+    rng = np.random.default_rng([seed, 1, card])
+    pick = {int: lambda low, high: int(rng.integers(low, high)), float: rng.uniform}
+    return worlds.WORLDS[name](**{key: pick[type(low)](low, high) for key, (low, high) in RANGES[name].items()})
 
 
 def investigate(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,8 +31,6 @@ from .distiller import Schedule, Windows
 from .law import Law
 from .translator import Translator
 
-__all__ = ["BOUNDS", "SCANS", "classify", "investigate", "judge", "laws_of", "margins"]
-
 #: Within what a law must be Schrödinger's: see `judge`.
 BOUNDS = {"r2": 0.95, "det": 0.02, "mass": 0.05, "residual": 0.005, "worse": 3.0, "loss": 0.02, "scattering": 0.01}
 #: What is tried if nothing else is said: (readout, update, latent dimensions). `judge` needs these two.

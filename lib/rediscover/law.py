@@ -15,8 +15,6 @@ from numpy.polynomial import Polynomial
 from . import _check, simulator
 from .dataset import Dataset
 
-__all__ = ["Alignment", "Dispersion", "InvariantForm", "Law", "align", "symmetric_square", "whiten"]
-
 
 @dataclass(frozen=True)
 class Law:

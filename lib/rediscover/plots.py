@@ -5,18 +5,10 @@ The colours are those of M. Okabe and K. Ito, which stay apart for every common 
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Callable, Sequence
-from html import escape
-
 import matplotlib as mpl
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
-__all__ = ["COLOURS", "draw_potential", "slider", "style"]
 
 _BLACK, _ORANGE, _SKY, _GREEN, _BLUE, _VERMILLION, _PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7"
@@ -91,8 +83,7 @@ def draw_potential(ax: Axes, V: np.ndarray, spacing: float, energy: float | None
 
     Examples
     --------
-    >>> from matplotlib.figure import Figure
-    >>> ax = Figure().subplots()
+    >>>     >>> ax = Figure().subplots()
     >>> draw_potential(ax, [-1.0, -0.5, -1.0], spacing=0.4)
     >>> bool(ax.get_xlim()[1] >= 1.2)
     True
@@ -104,61 +95,3 @@ def draw_potential(ax: Axes, V: np.ndarray, spacing: float, energy: float | None
     if energy is not None:
         ax.axhline(energy, color=COLOURS["energy"], linewidth=1, linestyle=":")
     ax.margins(x=0)
-
-
-def slider(draw: Callable[[Figure, object], str], values: Sequence, label: str, caption: str, first: int = 0, **look):
-    """Draw a figure for each of several values, and show them one at a time under a slider that needs no kernel.
-
-    The pictures are part of the output, so that the slider works on a static page, by mouse, touch and arrow keys. On
-    paper and without JavaScript the picture number `first` is shown.
-
-    Parameters
-    ----------
-    draw : callable
-        ``draw(figure, value)`` draws on an empty Matplotlib figure and returns in words what is to be seen there.
-    values : sequence
-        What the slider runs through.
-    label, caption : str
-        What the values are, and what the figure shows.
-    first : int
-        Which value is shown at first.
-    **look
-        Passed on to ``matplotlib.figure.Figure``, such as ``figsize``.
-
-    Returns
-    -------
-    IPython.display.HTML
-
-    Examples
-    --------
-    >>> def draw(figure, x):
-    ...     figure.subplots().plot([0, x])
-    ...     return f"A line from 0 to {x}."
-    >>> shown = slider(draw, [1, 2, 3], "end", "Lines.").data
-    >>> shown.count("<img"), shown.count(" hidden>")
-    (3, 2)
-    """
-    from IPython.display import HTML  # not above: the library does without IPython everywhere else
-
-    pictures = []
-    for number, value in enumerate(values):
-        figure, file = Figure(**look), io.BytesIO()
-        alt = draw(figure, value)
-        figure.savefig(file, format="png")
-        source = base64.b64encode(file.getvalue()).decode()
-        hidden = "" if number == first else " hidden"
-        pictures.append(f'<img src="data:image/png;base64,{source}" alt="{escape(alt)}"{hidden}>')
-    names = [str(value) for value in values]
-    move = (
-        "const f=this.closest('figure'),i=+this.value,v=this.dataset.values.split('|')[i];"
-        "f.querySelectorAll('img').forEach((x,n)=>x.toggleAttribute('hidden',n!==i));"
-        "f.querySelector('span').textContent=v;this.setAttribute('aria-valuetext',v)"
-    )
-    control = f'type="range" autocomplete="off" min="0" max="{len(names) - 1}" value="{first}"'
-    control += f' aria-valuetext="{escape(names[first])}" data-values="{escape("|".join(names))}"'
-    return HTML(
-        f'<figure class="slider"><p><label>{escape(label)} <input {control} oninput="{escape(move)}"></label> '
-        f'<span aria-hidden="true">{escape(names[first])}</span></p>{"".join(pictures)}'
-        f"<figcaption>{caption}</figcaption></figure>"
-        "<noscript><style>.slider p { display: none }</style></noscript>"
-    )

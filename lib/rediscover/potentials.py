@@ -6,33 +6,13 @@ A potential is an array with one value per site; it is constant within a site. E
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.special import ndtr
 
 from . import _check
 
-__all__ = ["barrier", "double_well", "harmonic", "kronig_penney", "random", "square_well"]
 
-
-def _finite(potential: Callable) -> Callable:
-    """Make a potential that overflows an error instead of a warning and an infinite value."""
-
-    @functools.wraps(potential)
-    def checked(*args, **kwargs) -> np.ndarray:
-        with np.errstate(over="ignore", invalid="ignore"):
-            V = potential(*args, **kwargs)
-        if not np.isfinite(V).all():
-            raise ValueError(f"{potential.__name__} overflows: its energies or lengths are too large or too small")
-        return V
-
-    return checked
-
-
-@_finite
 def random(
     n: int,
     sites: int,
@@ -109,7 +89,6 @@ def _positions(sites: int, spacing: float) -> np.ndarray:
     return (np.arange(sites) - (sites - 1) / 2) * spacing
 
 
-@_finite
 def square_well(sites: int, *, width: int, depth: float, top: float = 0.0) -> np.ndarray:
     """Square well: `top` outside, `top - depth` on the middle `width` sites; shape (sites,).
 
@@ -126,7 +105,6 @@ def square_well(sites: int, *, width: int, depth: float, top: float = 0.0) -> np
     return _check.number("top", top) - _check.positive("depth", depth) * _middle(sites, width)
 
 
-@_finite
 def barrier(sites: int, *, width: int, height: float, floor: float = 0.0) -> np.ndarray:
     """Square barrier: `floor` outside, `floor + height` on the middle `width` sites; shape (sites,).
 
@@ -143,7 +121,6 @@ def barrier(sites: int, *, width: int, height: float, floor: float = 0.0) -> np.
     return _check.number("floor", floor) + _check.positive("height", height) * _middle(sites, width)
 
 
-@_finite
 def harmonic(sites: int, *, frequency: float, spacing: float, floor: float = 0.0) -> np.ndarray:
     """Harmonic trap `floor` + ω²x²/2 with angular frequency ω, x from the middle of the chain; shape (sites,).
 
@@ -161,7 +138,6 @@ def harmonic(sites: int, *, frequency: float, spacing: float, floor: float = 0.0
     return _check.number("floor", floor) + 0.5 * (omega * _positions(sites, spacing)) ** 2
 
 
-@_finite
 def double_well(sites: int, *, separation: float, height: float, spacing: float, floor: float = 0.0) -> np.ndarray:
     """Quartic double well, minima `floor` at x = ± separation / 2 and a hump of `height` between; shape (sites,).
 
@@ -179,7 +155,6 @@ def double_well(sites: int, *, separation: float, height: float, spacing: float,
     return _check.number("floor", floor) + _check.positive("height", height) * (1 - u**2) ** 2
 
 
-@_finite
 def kronig_penney(sites: int, *, period: int, width: int, height: float, floor: float = 0.0) -> np.ndarray:
     """Periodic barriers: the last `width` of every `period` sites at `floor + height`; shape (sites,).
 

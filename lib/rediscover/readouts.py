@@ -10,8 +10,6 @@ import numpy as np
 
 from . import _check
 
-__all__ = ["READOUTS", "Linear", "Network", "Quadratic", "Readout", "get"]
-
 
 class Readout:
     """Base of all readouts, and what those have in common that read the density off the latents by an explicit form.

@@ -14,8 +14,6 @@ from scipy.linalg import eigh_tridiagonal
 
 from . import _check
 
-__all__ = ["Wave", "ground_state", "leapfrog", "propagate", "transfer_matrix"]
-
 _LARGEST = 1e150  # amplitudes up to here can be squared without overflow
 
 

@@ -27,20 +27,6 @@ from typing import Any, BinaryIO
 import numpy as np
 import platformdirs
 
-__all__ = [
-    "TIERS",
-    "Artifact",
-    "Run",
-    "atomic_write",
-    "current",
-    "key",
-    "library_versions",
-    "load_or_train",
-    "record",
-    "results",
-    "to_json",
-]
-
 TIERS = ("smoke", "standard")
 _ROOT = Path(__file__).resolve().parents[2]  # of the book, if this is a checkout of it
 _STARTED = time.perf_counter()

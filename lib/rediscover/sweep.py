@@ -20,8 +20,6 @@ from typing import Any
 from . import _check, store
 from ._training import watched
 
-__all__ = ["grid", "pack", "run", "table", "unpack"]
-
 
 def grid(**axes: Iterable[Any]) -> list[dict[str, Any]]:
     """Combine every value of every axis with every value of the others; the last axis runs fastest.

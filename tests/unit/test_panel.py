@@ -28,7 +28,7 @@ def test_deck_holds_the_cards_that_it_should_in_an_order_of_its_own():
     assert [law.name for law in dealt] != sorted((law.name for law in dealt), key=list(panel.CARDS).index)
     assert panel.deal(3) == panel.deal(3) and len({str(law.parameters) for law in dealt}) == len(dealt)
     for law in dealt:
-        for name, (low, high) in worlds.RANGES[law.name].items():
+        for name, (low, high) in panel.RANGES[law.name].items():
             assert low <= law.parameters[name] <= high
 
 
@@ -163,7 +163,7 @@ def test_shipped_verdicts_follow_from_the_shipped_numbers(path):
 def test_a_new_world_does_not_deal_the_deck_anew(monkeypatch):
     dealt = [panel.deal(card) for card in range(sum(panel.CARDS.values()))]
     monkeypatch.setitem(worlds.WORLDS, "ether", worlds.standing_wave)
-    monkeypatch.setitem(worlds.RANGES, "ether", {"energy": (0.0, 1.0)})
+    monkeypatch.setitem(panel.RANGES, "ether", {"energy": (0.0, 1.0)})
     assert [panel.deal(card) for card in range(len(dealt))] == dealt
     # as it was when the shipped rows were run
     assert [world.name for world in dealt[:5]] == [

@@ -118,17 +118,13 @@ REFUSALS = {
         ("density", [[1.0], [0.0]], ValueError, "must be positive somewhere in every sample"),
         ("density", [], ValueError, "must not be empty"),
         ("density", [1.0, np.nan], ValueError, "must be finite"),
-        ("density", [1e308, 1e308], ValueError, r"must have a finite sum in every sample; got values up to 1e\+308"),
-        ("density", [1e-323, 1e-323], ValueError, ", atoms: .* shared by 10 atoms is no number"),
         ("atoms", 0, ValueError, "must be greater than 0; got 0"),
-        ("atoms", 1e19, ValueError, r"must be at most 9e\+18, for they are counted; got 1e\+19"),
         ("seed", None, TypeError, "must be an integer; got None"),
     ],
     blur: [
         ("width", -1, ValueError, "must be at least 0.0; got -1"),
         ("density", PROFILE + 0j, TypeError, "must hold real numbers"),
         ("density", np.ones((1, 1, 1)), ValueError, "must have 1 or 2 axes"),
-        ("density", [1e308, 1e308], ValueError, "must have a finite sum"),
     ],
     Dataset: [
         ("potential", np.ones(3), ValueError, r"must have 2 axes; got shape \(3,\)"),
@@ -153,8 +149,6 @@ REFUSALS = {
     ],
     standardisation: [
         ("potential", ONES, ValueError, "cannot be standardised: it is 1.0 everywhere"),
-        ("potential", [[0.0, 0.0, 1e200]] * 2, ValueError, r"cannot be standardised: values up to 1e\+200 cannot"),
-        ("potential", [[0.0, 0.0, 1e-200]] * 2, ValueError, "cannot be standardised: values up to 1e-200 cannot"),
     ],
     simulate: [
         ("propagator", "magic", ValueError, "must be one of 'exact', 'leapfrog'; got 'magic'"),
@@ -208,21 +202,3 @@ def test_no_argument_takes_what_is_not_a_number(function, bad):
     for argument in GOOD[function]:
         with pytest.raises((TypeError, ValueError), match=rf"^{argument}\b"):
             function(**(GOOD[function] | {argument: NEVER[bad]}))
-
-
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize(
-    ("function", "large"),
-    [
-        (random, {"low": -1e308, "high": 1e308}),
-        (square_well, {"depth": 1e308, "top": -1e308}),
-        (barrier, {"height": 1e308, "floor": 1e308}),
-        (harmonic, {"frequency": 1e200}),
-        (double_well, {"separation": 1e-300}),
-        (kronig_penney, {"height": 1e308, "floor": 1e308}),
-    ],
-    ids=name,
-)
-def test_potentials_do_not_overflow(function, large):
-    with pytest.raises(ValueError, match=f"{function.__name__} overflows: its energies or lengths"):
-        function(**(GOOD[function] | large))

@@ -8,6 +8,7 @@ import pytest
 from keras import ops
 from sklearn.metrics import r2_score
 
+from rediscover import translator
 from rediscover.dataset import simulate
 from rediscover.translator import CELLS, Translator, train
 
