@@ -312,6 +312,28 @@ def _(answer):
     return "Its square is not the density."
 
 
+@_exercise("4.3")
+def _(answer):
+    rng = np.random.default_rng(430)
+    wave, M = rng.normal(size=(5, 8, 2)), np.array([[0.8, -2.0], [1.5, 0.3]])
+    latents = wave @ np.linalg.inv(M) + 1e-3 * rng.normal(size=wave.shape)
+    given = np.asarray(_function(answer)(latents, wave), float)
+    if given.shape != (2, 2):
+        return f"M must have the shape (2, 2); got {given.shape}."
+    for wrong, why in (
+        (M.T, "That is the transpose: rows of latents are multiplied by M from the right."),
+        (np.linalg.inv(M), "That is the inverse: it takes waves to latents."),
+        (np.linalg.inv(M).T, "That takes waves to latents, and as columns."),
+    ):
+        if np.allclose(given, wrong, atol=0.02):
+            return why
+    if not np.allclose(given, M, atol=0.02):
+        return f"gM misses the waves by {np.abs(latents @ given - wave).max():.2g}, where 0.01 could be reached."
+    if not np.allclose(given, np.linalg.lstsq(latents.reshape(-1, 2), wave.reshape(-1, 2), rcond=None)[0]):
+        return "Nearly. Use all windows: with an error in each number a few of them do not find the closest M."
+    return None
+
+
 # --- chapter 5
 
 
@@ -338,6 +360,25 @@ def _(answer):
         given = str(which(V, trace + 1e-4 * rng.normal(size=V.shape))).strip().lower()
         if given != name:
             return f"For traces of the {name} law, with an error of 1e-4, it says {given!r}."
+    return None
+
+
+@_exercise("5.3")
+def _(answer):
+    mass, V = _function(answer), np.linspace(-1, -0.3, 15)
+    for m, E in ((1.0, 0.0), (1.7, 0.2), (0.6, -0.1)):
+        given = float(mass(V, 2 * np.cos(A * np.sqrt(2 * m * (E - V)))))
+        if np.isclose(given, m, rtol=1e-3):
+            continue
+        for wrong, why in (
+            (2 * m, "The slope of k² is −2m."),
+            (-m, "k² falls where V rises: mind the sign."),
+            (m * A**2, "That is in units of the spacing: k² is (ka)² over a²."),
+            (4 * m, "The trace is 2 cos ka: halve it before you take the angle."),
+        ):
+            if np.isclose(given, wrong, rtol=1e-3):
+                return f"For m = {m} and E = {E} it says {given:.3g}. {why}"
+        return f"For m = {m} and E = {E} it says {given:.3g}. Does your answer take the energy for known?"
     return None
 
 

@@ -7,12 +7,13 @@ import nbformat
 import numpy as np
 import pytest
 
+import contents
 import exercises
 from exercises import EXERCISES, check
 from rediscover import simulator
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
-CHAPTERS = sorted(BOOK.glob("0*.ipynb"))
+CHAPTERS = [path for path in contents.notebooks() if path.stem[:2].isdigit()]
 
 
 def cells(path, kind):
@@ -21,20 +22,21 @@ def cells(path, kind):
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_every_chapter_has_graded_exercises_with_hints(path):
-    questions = [c.source for c in cells(path, "markdown") if re.match(r"\*\*\d\.\d\*\* ★{1,3} \*", c.source)]
-    asked = [re.findall(r'^check\("(\d\.\d)", answer\)', c.source, re.M) for c in cells(path, "code")]
-    asked = [number for found in asked for number in found]
+    found = [re.match(r"\*\*(\d+\.\d+)\*\* ★{1,3} \*", c.source) for c in cells(path, "markdown")]
+    questions = {match[1]: match.string for match in found if match}
+    asked = [re.findall(r'^check\("(\d+\.\d+)", answer\)', c.source, re.M) for c in cells(path, "code")]
+    asked = [number for numbers in asked for number in numbers]
     assert 3 <= len(questions) <= 6
-    assert [question[2:5] for question in questions] == asked == sorted(asked)
-    assert all("<details><summary>Hint</summary>" in question for question in questions)
-    assert {number for number in EXERCISES if number.startswith(path.stem[1])} == set(asked)
+    assert list(questions) == asked == sorted(asked, key=lambda number: int(number.split(".")[1]))
+    assert all("<details><summary>Hint</summary>" in question for question in questions.values())
+    assert {number for number in EXERCISES if int(number.split(".")[0]) == int(path.stem[:2])} == set(asked)
 
 
 def test_every_exercise_has_a_solution_that_ran():
     said = "".join(
         o.text for c in cells(BOOK / "solutions.ipynb", "code") for o in c.outputs if o.output_type == "stream"
     )
-    assert re.findall(r"^Right: (\d\.\d)\.$", said, re.M) == list(EXERCISES)
+    assert re.findall(r"^Right: (\d+\.\d+)\.$", said, re.M) == list(EXERCISES)
     assert "Not yet" not in said
 
 
@@ -113,6 +115,19 @@ MISTAKES = {
     "3.4": [(lambda p, c: 8, "7 starts would do"), (lambda p, c: 1, "too often"), (lambda p, c: 6.6, "whole number")],
     "4.1": [("continuous", "continuous function"), ("every potential", "works for every V")],
     "5.1": [(lambda T: 2 * np.arccos(np.trace(T) / 2), "2ka"), (lambda T: T[0, 0], "survives")],
+    "4.3": [
+        (lambda g, z: np.linalg.lstsq(z.reshape(-1, 2), g.reshape(-1, 2), rcond=None)[0], "the inverse"),
+        (lambda g, z: np.linalg.lstsq(g.reshape(-1, 2), z.reshape(-1, 2), rcond=None)[0].T, "the transpose"),
+        (lambda g, z: np.linalg.lstsq(g[0], z[0], rcond=None)[0], "Use all windows"),
+        (lambda g, z: np.eye(2), "misses the waves"),
+        (lambda g, z: g, "shape"),
+    ],
+    "5.3": [
+        (lambda V, trace: -np.polyfit(V, (np.arccos(trace / 2) / 0.4) ** 2, 1)[0], "slope of k² is"),
+        (lambda V, trace: np.polyfit(V, (np.arccos(trace / 2) / 0.4) ** 2, 1)[0] / 2, "mind the sign"),
+        (lambda V, trace: -np.polyfit(V, np.arccos(trace / 2) ** 2, 1)[0] / 2, "units of the spacing"),
+        (lambda V, trace: ((np.arccos(trace / 2) / 0.4) ** 2 / (-2 * V)).mean(), "take the energy for known"),
+    ],
     "5.2": [(lambda V, trace: "exact", "leapfrog law"), (lambda V, trace: "leapfrog", "exact law")],
     "4.2": [(np.sqrt, "kink"), (lambda rho: rho, "not the density"), (lambda rho: rho[1:], "shape")],
     "6.1": [(3, "different laws"), (4, "readout must be linear")],
