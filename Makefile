@@ -24,7 +24,7 @@ export MALLOC_TRIM_THRESHOLD_ := 4294967296
 export RECORD
 export REDISCOVER_QUIET := 1  # no progress bars inside notebooks that are kept
 
-.PHONY: help install latest book chapters sweeps claims site stamp test test-site test-colab test-zip validate bench alarm clean
+.PHONY: help install latest book chapters sweeps claims site stamp quick test test-site test-colab test-zip validate bench alarm clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
 
@@ -57,6 +57,11 @@ site: install  ## build the site from the committed chapters, without running th
 
 stamp: install  ## write the public address of the book everywhere [REPOSITORY=https://github.com/owner/name]
 	$(BIN)/python tools/stamp.py "$(REPOSITORY)"
+
+quick: install  ## after each edit, a minute: lint, and what trains no network but the tiny ones in examples
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pytest -q -n $(JOBS) --dist loadscope -m "not (slow or trains or notebooks or site)" lib tests/unit tests/physics
 
 test: install  ## lint, unit and physics tests, every chapter at smoke size, strict build of the committed site
 	$(BIN)/ruff check .
