@@ -21,7 +21,7 @@ X = A * np.arange(1, 41)
 LINEAR = [name for name, make in WORLDS.items() if make().rank is not None]
 
 
-def block(law, n=40, sites=20, seed=0):
+def block(law, n=24, sites=20, seed=0):
     words = potentials.random(2 * n, sites, seed=seed)
     return hankel(law.measure, words[:n], words[n:])
 
