@@ -27,7 +27,7 @@ FIND_LINKS INDEX_URL NO_INDEX PROXY RETRIES TIMEOUT DEFAULT_TIMEOUT TRUSTED_HOST
 export PIP_USER := 0
 PIP := $(BIN)/python -m pip install --disable-pip-version-check
 
-.PHONY: help install latest book chapters sweeps claims site stamp test test-site test-colab test-zip validate bench alarm clean
+.PHONY: help install latest book chapters sweeps claims site stamp quick test test-site test-colab test-zip validate bench alarm clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
 
@@ -61,6 +61,11 @@ site: install  ## build the site from the committed chapters, without running th
 
 stamp: install  ## write the public address of the book everywhere [REPOSITORY=https://github.com/owner/name]
 	$(ISOLATED) $(BIN)/python tools/stamp.py "$(REPOSITORY)"
+
+quick: install  ## after each edit, a minute: lint, and what trains no network but the tiny ones in examples
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pytest -q -n $(JOBS) --dist loadscope -m "not (slow or trains or notebooks or site)" lib tests/unit tests/physics
 
 test: install  ## lint, unit and physics tests, every chapter at smoke size, strict build of the committed site
 	$(ISOLATED) $(BIN)/ruff check .

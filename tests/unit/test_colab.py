@@ -9,6 +9,8 @@ import pytest
 
 import colab
 
+pytestmark = pytest.mark.notebooks
+
 ROOT = Path(__file__).resolve().parents[2]
 COLAB = "import sys, types\nsys.modules['google.colab'] = types.ModuleType('colab')"
 

@@ -205,11 +205,10 @@ def test_every_chain_and_start_is_drawn():
 # The model ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("members", [1, 3])
-@pytest.mark.parametrize("latent_dim", [1, 3])
+@pytest.mark.parametrize(("members", "latent_dim"), [(1, 3), (3, 1), (3, 2)])
 @pytest.mark.parametrize("update", UPDATES)
 @every_readout
-def test_model_is_the_equations_written_out(readout, update, latent_dim, members):
+def test_model_is_the_equations_written_out(readout, update, members, latent_dim):
     model, w = small(readout, members, latent_dim, seed=1, update=update), windows(readout)
     model.adapt(w)
     latents, output = by_hand(model, w)
@@ -270,6 +269,7 @@ def test_gradients_reach_every_weight_of_every_member_and_stay_there(readout, up
         assert reached[1].tolist() == [False, True, False], f"members mix in {weight.path}"
 
 
+@pytest.mark.trains
 @every_readout
 def test_member_of_a_population_trains_as_it_would_alone(readout, tmp_path, monkeypatch):
     w, schedule = windows(readout), Schedule(steps=5, batch=16)
@@ -306,6 +306,7 @@ def test_configuration_and_seed_give_the_same_model(readout):
 # Training -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("readout", ["mlp", "quadratic"])
 def test_training_is_repeatable_and_comes_back_from_disk(readout, tmp_path):
     w = windows(readout)

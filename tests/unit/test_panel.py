@@ -43,27 +43,27 @@ def test_every_law_has_an_expected_verdict(name):
 # The investigation ----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def row(no_training):
-    return panel.investigate(TINY | {"draw": 4, "seed": 3})
-
-
+@pytest.mark.trains
 def test_investigation_is_a_pure_function():
     config = TINY | {"draw": 4, "seed": 3, "scans": [["quadratic", "linear", [2]]]}
     one, two = (store.to_json(panel.investigate(config), "row") for _ in range(2))
     assert one == two
 
 
-def test_verdict_can_be_reached_again_from_what_is_stored(row):
-    stored = json.loads(store.to_json(row, "row"))
-    assert discovery.judge(stored) == stored["verdict"] == {"law": "no law", "variables": None}
-    assert discovery.judge(stored, r2=1.0)["law"] != "no law"
-    assert set(discovery.laws_of(stored)) == {"quadratic", "linear"} and list(discovery.laws_of(stored)["linear"]) == [
-        1,
-        2,
-        3,
-        4,
-    ]
+def test_a_row_holds_all_that_its_verdict_needs_and_not_the_name_of_the_world(no_training):
+    text = store.to_json(panel.investigate(TINY | {"draw": 4, "seed": 3}), "row")
+    row = json.loads(text)
+    assert set(row) == {
+        *("r2", "r2_true", "shift", "scale", "spacing", "V", "losses", "coefficients"),
+        *("hankel", "singular", "spectral_trace", "verdict"),
+    }
+    dimensions = {"quadratic": ["1", "2", "3"], "linear": ["1", "2", "3", "4"]}
+    assert {scan: list(by) for scan, by in row["losses"].items()} == dimensions
+    assert {scan: list(by) for scan, by in row["coefficients"].items()} == dimensions
+    assert all(len(loss) == 2 for by in row["losses"].values() for loss in by.values())
+    assert discovery.judge(row) == row["verdict"] == {"law": "no law", "variables": None}
+    assert discovery.judge(row, r2=1.0)["law"] != "no law"
+    assert panel.deal(4).name not in text
 
 
 def test_baseline_alone_is_that_of_the_investigation_with_another_noise():
@@ -74,24 +74,13 @@ def test_baseline_alone_is_that_of_the_investigation_with_another_noise():
     assert noisy["hankel"] <= 2 and len(noisy["spectral_trace"]) == 29  # noise in the place of a third variable
 
 
-def test_a_drawn_law_is_not_named_in_the_result(row):
-    law = panel.deal(4)
-    assert law.name not in store.to_json(row, "row")
-    assert set(row) == {
-        *("r2", "r2_true", "shift", "scale", "spacing", "V", "losses", "coefficients"),
-        *("hankel", "singular", "spectral_trace", "verdict"),
-    }
-    assert {scan: list(by) for scan, by in row["losses"].items()} == {"quadratic": [1, 2, 3], "linear": [1, 2, 3, 4]}
-    assert all(len(loss) == 2 for by in row["losses"].values() for loss in by.values())
-
-
 def test_machines_see_neither_law_nor_energy_nor_the_density_before_the_camera(monkeypatch, no_training):
     seen = []
     train = panel.translator.train
     monkeypatch.setattr(panel.translator, "train", lambda data, *a, **k: seen.append(data) or train(data, *a, **k))
     wave = {"name": "standing_wave", "energy": 0.25}
     for extra in ({}, {"camera": {"additive": 0.1}}, {"control": "shuffled"}):
-        panel.investigate(TINY | {"law": wave, "scans": [["linear", "linear", [1]]]} | extra)
+        panel.investigate(TINY | {"law": wave, "scans": []} | extra)
     clear, noisy, mixed = seen
     assert clear.energy == 0 and set(clear.origin) == {"sha256", "slice"} and len(clear) == 60
     assert np.array_equal(clear.potential, noisy.potential) and np.array_equal(clear.potential, mixed.potential)
@@ -101,7 +90,7 @@ def test_machines_see_neither_law_nor_energy_nor_the_density_before_the_camera(m
 
 
 def test_spectral_baseline_counts_and_reads_the_trace(no_training):
-    found = panel.investigate(TINY | {"law": {"name": "standing_wave"}, "scans": [["linear", "linear", [1]]]})
+    found = panel.investigate(TINY | {"law": {"name": "standing_wave"}, "scans": []})
     assert found["hankel"] == 3 and "verdict" not in found
     k = np.sqrt(-2 * np.linspace(*found["V"], 29))
     assert found["spectral_trace"] == pytest.approx(1 + 2 * np.cos(0.8 * k), abs=1e-6)
@@ -129,7 +118,7 @@ def test_score_is_against_what_was_measured_and_the_true_one_against_the_truth()
 
 def test_untrained_translator_is_left_as_it_is(monkeypatch, no_training):
     monkeypatch.setattr(panel.translator, "train", lambda *_, **__: pytest.fail("trained"))
-    wave = {"law": {"name": "standing_wave"}, "control": "untrained", "scans": [["mlp", "mlp", [1, 2]]]}
+    wave = {"law": {"name": "standing_wave"}, "control": "untrained", "scans": [["mlp", "mlp", [1]]]}
     found = panel.investigate(TINY | wave)
     assert list(found["losses"]) == ["mlp, mlp update"] and found["coefficients"] == {}
 
@@ -158,6 +147,12 @@ def test_shipped_rows_are_those_of_the_sweep(path):
 def test_shipped_verdicts_follow_from_the_shipped_numbers(path):
     judged = [row["result"] for row in sweep.table(path) if "verdict" in row["result"]]
     assert [discovery.judge(result) for result in judged] == [result["verdict"] for result in judged]
+
+
+def test_bounds_are_those_under_which_the_shipped_rows_were_judged():
+    """Most could be moved by half without a shipped verdict changing; but they were fixed before the runs."""
+    bounds = {"r2": 0.95, "det": 0.02, "mass": 0.05, "residual": 0.005, "worse": 3.0, "loss": 0.02, "scattering": 0.01}
+    assert bounds == discovery.BOUNDS
 
 
 def test_a_new_world_does_not_deal_the_deck_anew(monkeypatch):

@@ -111,6 +111,7 @@ def test_keras_file_round_trip(cell, tmp_path):
     assert np.array_equal(other.translate(V), model.translate(V))
 
 
+@pytest.mark.trains
 @every_cell
 def test_training_learns_is_repeatable_and_comes_back_from_disk(cell, tmp_path):
     def run(folder):
@@ -167,6 +168,7 @@ def test_a_told_translator_survives_a_keras_file(cell, tmp_path):
     assert again.translate(V, FLUX.initial[:5]) == pytest.approx(model.translate(V, FLUX.initial[:5]))
 
 
+@pytest.mark.trains
 def test_training_tells_what_the_data_know(tmp_path):
     model = train(FLUX, units=4, epochs=2, batch=16, folder=tmp_path)
     assert model.told == 3
