@@ -158,6 +158,16 @@ def test_nothing_of_the_reader_s_habits_gets_into_a_run(book):
     assert [sorted(output.data) for output in cell.outputs] == [["image/png", "text/plain"]]
 
 
+def test_what_a_cell_printed_in_pieces_is_put_together():
+    from book import joined
+
+    stream = nbformat.v4.new_output
+    pieces = [stream("stream", name="stdout", text=text) for text in ("Ri", "ght\n")]
+    other = [stream("stream", name="stderr", text="!"), stream("display_data", {"text/plain": "x"})]
+    found = joined([*pieces, *other, stream("stream", name="stdout", text="end")])
+    assert [o.get("text") for o in found] == ["Right\n", "!", None, "end"]
+
+
 def test_a_caption_without_its_picture_fails_the_run(book):
     write(book, "02_second", SECOND, **FIGURE)
     done = runner(book, "run", "--tier", "smoke")
