@@ -120,6 +120,11 @@ def capped(losses: np.ndarray, limit: float = 1e6) -> np.ndarray:
     return np.minimum(losses, limit)
 
 
+def by_number(entries: Mapping, form: str = "{}") -> dict[str, object]:
+    """Entries as a file of results can hold them, under the text of their numbers: JSON has names only."""
+    return {form.format(number): values for number, values in entries.items()}
+
+
 def unexplained(guess: np.ndarray, density: np.ndarray) -> float:
     """Share of the variance of a density that a guess leaves over (chapter 1); infinite for one that ran away."""
     with np.errstate(over="ignore", invalid="ignore"):

@@ -1,5 +1,6 @@
 """The committed notebooks: executed, complete, readable on Colab, and with a text for every figure."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -184,3 +185,28 @@ def test_the_page_with_the_trap_holds_its_present_code(name):
         o.get("data", {}).get("text/html", "") for c in code(ROOT / "book" / "trap.ipynb") for o in c.outputs
     )
     assert (ROOT / "book" / "web" / name).read_text(encoding="utf-8") in html, "run the chapters again"
+
+
+class Shape(ast.NodeTransformer):
+    """Forget names and numbers: what remains of two helpers is the same if one was copied."""
+
+    def visit_Name(self, node):
+        return ast.Name("_")
+
+    def visit_arg(self, node):
+        return ast.arg("_")
+
+    def visit_Constant(self, node):
+        return ast.Constant(0)
+
+
+def test_no_helper_is_written_in_two_chapters():
+    places = {}
+    for path in CHAPTERS:
+        for node in (node for cell in code(path) for node in ast.walk(ast.parse(cell.source))):
+            if isinstance(node, ast.FunctionDef):
+                body = node.body[1 if ast.get_docstring(node) else 0 :]
+                shape = ast.dump(Shape().visit(ast.Module(body, [])))
+                places.setdefault(shape, set()).add((path.stem, node.name))
+    twice = [found for found in places.values() if len({stem for stem, _ in found}) > 1]
+    assert len(places) > 30 and not twice, f"what two chapters need belongs in book/kit.py or the library: {twice}"

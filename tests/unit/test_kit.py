@@ -257,3 +257,8 @@ def test_products_hold_the_density_and_the_current_of_a_complex_wave(data):
     assert rho[:, 1:] == pytest.approx(wave.density)
     assert rho * xi - eta**2 == pytest.approx(0.25)
     assert kit.products(np.array([2.0, -3.0])).tolist() == [4, -6, 9]
+
+
+def test_numbers_become_names():
+    assert kit.by_number({0.5: [1], 2: [3]}) == {"0.5": [1], "2": [3]}
+    assert kit.by_number({1e-3: 4}, "{:g}") == {"0.001": 4}
