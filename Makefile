@@ -25,6 +25,8 @@ export REDISCOVER_RETRAIN := 0
 unexport PYTHONHOME PYTHONPATH $(filter-out $(addprefix PIP_,CACHE_DIR CERT CLIENT_CERT CONFIG_FILE EXTRA_INDEX_URL \
 FIND_LINKS INDEX_URL NO_INDEX PROXY RETRIES TIMEOUT DEFAULT_TIMEOUT TRUSTED_HOST),$(filter PIP_%,$(.VARIABLES)))
 export PIP_USER := 0
+# Else pip writes the path of this folder into its scripts as the locale reads it, and an ö is no ö any more.
+export PYTHONUTF8 := 1
 PIP := $(BIN)/python -m pip install --disable-pip-version-check
 
 .PHONY: help install latest book chapters sweeps claims site stamp quick test test-site test-colab test-zip validate bench alarm clean
@@ -87,9 +89,9 @@ stamp: install  ## write the public address of the book everywhere [REPOSITORY=h
 	$(ISOLATED) $(BIN)/python tools/stamp.py "$(REPOSITORY)"
 
 quick: install  ## after each edit, a minute: lint, and what trains no network but the tiny ones in examples
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/pytest -q -n $(JOBS) --dist loadscope -m "not (slow or trains or notebooks or site)" lib tests/unit tests/physics
+	$(ISOLATED) $(BIN)/ruff check .
+	$(ISOLATED) $(BIN)/ruff format --check .
+	$(ISOLATED) $(BIN)/pytest -q -n $(JOBS) --dist loadscope -m "not (slow or trains or notebooks or site)" lib tests/unit tests/physics
 
 test: install  ## lint, unit and physics tests, every chapter at smoke size, strict build of the committed site
 	$(ISOLATED) $(BIN)/ruff check .
