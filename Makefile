@@ -64,30 +64,6 @@ site: install  ## build the site from the committed chapters, without running th
 stamp: install  ## write the public address of the book everywhere [REPOSITORY=https://github.com/owner/name]
 	$(ISOLATED) $(BIN)/python tools/stamp.py "$(REPOSITORY)"
 
-test: install  ## over the pins, the newest versions that pyproject.toml and jupyter-book 1.x allow (but ruff: its rules change)
-	sed -nE '/^(ruff|jupyter-book)=/d; s/==.*//p' requirements.txt >.venv/latest.txt
-	$(PIP) --upgrade "jupyter-book>=1.0.4,<2" -r .venv/latest.txt $$($(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*p["dependencies"], *p["optional-dependencies"]["scale"])')
-
-book: install  ## run every chapter, build the site [TIER=smoke: tiny sizes] [RETRAIN=1: no shipped artefacts]
-	$(RUNNER) run --tier $(TIER) $(RETRAINING)
-	$(RUNNER) site --tier $(TIER)
-
-chapters: install  ## run every chapter at standard size and write the run back into book/ [RETRAIN=1]
-	$(RUNNER) run $(RETRAINING)
-	$(RUNNER) publish
-
-sweeps: install  ## run the sweeps of chapter 09, hours, and pack their rows into book/sweeps; goes on after a stop [JOBS=2] [RETRAIN=1]
-	$(ISOLATED) PYTHONPATH="$(CURDIR)/lib:$(CURDIR)/book" $(BIN)/python tools/sweeps.py --workers $(JOBS) $(RETRAINING) $(NAMES)
-
-claims: install  ## judge the claims of book/claims.yml by book/results and write book/claims.md
-	$(ISOLATED) $(BIN)/python tools/claims.py
-
-site: install  ## build the site from the committed chapters, without running them
-	$(RUNNER) site
-
-stamp: install  ## write the public address of the book everywhere [REPOSITORY=https://github.com/owner/name]
-	$(ISOLATED) $(BIN)/python tools/stamp.py "$(REPOSITORY)"
-
 quick: install  ## after each edit, a minute: lint, and what trains no network but the tiny ones in examples
 	$(ISOLATED) $(BIN)/ruff check .
 	$(ISOLATED) $(BIN)/ruff format --check .

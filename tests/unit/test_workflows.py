@@ -42,3 +42,11 @@ def test_an_alarm_opens_one_issue_only(tmp_path):
         log.write_text("", encoding="utf-8")
         subprocess.run(["make", "-s", "alarm", f"GH={fake}", "RUN=https://example.org/run/1"], cwd=ROOT, check=True)
         assert log.read_text(encoding="utf-8").count("issue create") == expected
+
+
+def test_the_makefile_makes_each_target_once():
+    """A target that is written twice is a warning of make, in the middle of a page of output."""
+    said = subprocess.run(["make", "-n", "help"], cwd=ROOT, capture_output=True, encoding="utf-8")
+    assert said.returncode == 0 and said.stderr == ""
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    assert len(targets) == len(set(targets)) > 15
