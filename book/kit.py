@@ -1,7 +1,7 @@
 """What the chapters share: their sizes, data and machines, the tables that they print, and how a number meets its band.
 
 It only tells this book's story: for data of your own, import `rediscover`. Each idea in here is shown in the open once,
-in the chapter that comes to it first (chapters 2 to 4), and is imported from then on.
+in the chapter that comes to it first, and is imported from then on.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class Sizes:
         form = {"batch": 256, "rate": 3e-3, "growth": 0.4}
         network = {"batch": 128, "rate": 1e-2, "growth": 0.7}
         return {
-            name: Schedule(steps=self.steps[name], **(form if readout.explicit else network))
-            for name, readout in READOUTS.items()
+            name: Schedule(steps=steps, **(form if READOUTS[name].explicit else network))
+            for name, steps in self.steps.items()
         }
 
 
@@ -264,7 +264,7 @@ def slider(draw: Callable[[Figure, object], str], values: Sequence, label: str, 
     )
 
 
-# --- what is known of the hidden law
+# --- what is known of the hidden world
 
 
 def phase(V: np.ndarray, spacing: float = 0.4, energy: float = 0.0) -> np.ndarray:

@@ -180,7 +180,7 @@ def investigate(config: Mapping[str, Any]) -> dict[str, Any]:
 def expected(world: worlds.World) -> dict[str, Any]:
     """What `discovery.judge` should say about a world: the answer with which a blind verdict is compared.
 
-    Ranks above 4 are out of reach of the scans, so no number of variables is predicted there, nor for the laws that
+    Ranks above 3 are out of reach of the scans, so no number of variables is predicted there, nor for the worlds that
     have none. A classical particle needs 2, not its rank 1, in a machine that moves its state before it reads it out.
 
     Examples
@@ -416,7 +416,7 @@ def margins(rows: Iterable[Mapping[str, Any]], answers: Iterable[worlds.World]) 
             else:
                 cells += ["", ""]
             lines.append([f"{words(name)} ({len(three)})", f"best {d}, {scan}", *cells])
-    return ["law", "variables", *TESTS.values(), "ratio", "elbow"], lines
+    return ["world", "variables", *TESTS.values(), "ratio", "elbow"], lines
 
 
 def _span(values: Sequence[float]) -> str:
@@ -492,7 +492,7 @@ def unexpected(rows: Iterable[Mapping[str, Any]], answers: Iterable[worlds.World
             numbers = [f"{found['r2']:.3f}", losses, f"{mass:.2f}"]
             lines.append([f"{words(world.name)} ({values})", *both, *numbers, discovery.judge(found, r2=1.0)["law"]])
     scores = ["R²", "losses, linear, $d=1$ to $4$", "mass", "ungated"]
-    return ["law", "verdict, variables", "expected", *scores], lines
+    return ["world", "verdict, variables", "expected", *scores], lines
 
 
 # --- one lucky seed?

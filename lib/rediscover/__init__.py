@@ -13,7 +13,7 @@ __version__ = "0.2.0"
 MOVED = {
     "laws": "worlds, and Law there is World",
     "theory": "law, and Theory there is Law; classify is in discovery",
-    "trials": "discovery; the panel, sweeps and worlds of the book are in book/panel.py",
+    "trials": "discovery; the panel, its cards and sweeps are in book/panel.py",
     "exercises": "book/exercises.py: write `from exercises import check` in a chapter",
 }
 

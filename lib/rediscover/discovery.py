@@ -12,8 +12,8 @@ what was found?     losses and laws of all dimensions,  `judge`: the **verdict**
                     of unknown energy
 ==================  ==================================  ============================================================
 
-`investigate` takes measured pairs through translator, distillers and judge. Whether a number of this book lies in the
-band that a chapter had fixed for it is another matter, and stands in the ledger of claims.
+`investigate` takes a trained translator and measured pairs through distillers to the judge. Whether a number of this
+book lies in the band that a chapter had fixed for it is another matter, and stands in the ledger of claims.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def investigate(
 ) -> dict[str, Any]:
     """Distil a translator with every readout and latent dimension, and judge what comes out, on held-out pairs.
 
-    Nobody needs to know which law is behind the pairs, nor its energy.
+    Nobody needs to know which world is behind the pairs, nor its energy.
 
     Parameters
     ----------
@@ -78,9 +78,9 @@ def investigate(
     -------
     dict
         ``"r2"`` of the translator on `test`, ``"losses"`` by scan and latent dimension (of every member, on `test`;
-        infinite for one that diverged, else JSON-able), Taylor ``"coefficients"`` of the best member likewise,
-        ``"shift"`` and ``"scale"`` of the potential, its range ``"V"``, the ``"spacing"``, and the ``"verdict"`` of
-        `judge`.
+        infinite for one that diverged, which JSON cannot hold; all else it can), Taylor ``"coefficients"`` of the best
+        member likewise, ``"shift"`` and ``"scale"`` of the potential, its range ``"V"``, the ``"spacing"``, and the
+        ``"verdict"`` of `judge`.
 
     Raises
     ------
@@ -219,7 +219,7 @@ def judge(found: Mapping[str, Any], r2: float | None = None, slack: float = 1.0)
     found : mapping
         From `investigate`, or the same read back from JSON: ``"r2"``, ``"losses"`` of all members and
         ``"coefficients"`` of the best by scan and latent dimension, ``"shift"``, ``"scale"``, ``"spacing"`` and the
-        range ``"V"``. The law of the world and its energy are not in there.
+        range ``"V"``. Which world it was, and its energy, are not in there.
     r2 : float, optional
         Judge as if the translator had this score.
     slack : float

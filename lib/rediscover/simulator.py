@@ -1,4 +1,4 @@
-"""The hidden law: a stationary state of Schrödinger's equation carried along a chain, exactly and for many at once.
+"""The hidden world: a stationary state of Schrödinger's equation carried along a chain, exactly and for many at once.
 
 Units ħ = m = 1, so ψ'' = Uψ with U = 2(V − E). Where V is constant the solution is known in closed form, and a site
 of length a carries (ψ, ψ') by a 2×2 matrix T. Chapter 01 derives it.

@@ -123,12 +123,12 @@ class Run:
         Raises
         ------
         ValueError
-            If a variable holds something else; the message names it.
+            If the tier is neither; the message names the variable.
 
         Warns
         -----
         UserWarning
-            If what a checkout makes has to be kept elsewhere.
+            If the first of these places cannot be written; the message says which one is.
 
         Examples
         --------
@@ -150,7 +150,7 @@ class Run:
             root / "book" if checkout else None,
             tier,
             retrain=environment.get("REDISCOVER_RETRAIN") == "1",
-            quiet=bool(environment.get("REDISCOVER_QUIET")),
+            quiet=environment.get("REDISCOVER_QUIET") == "1",
             scheduler=environment.get("DASK_SCHEDULER_ADDRESS"),
         )
 

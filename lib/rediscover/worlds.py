@@ -30,7 +30,7 @@ from .dataset import Dataset, origin_of
 
 @dataclass(frozen=True)
 class World:
-    """A hidden law that can be measured in any potential: what the machine is set before, and never shown.
+    """A world that can be measured in any potential: what the machine is set before, and never shown.
 
     Attributes
     ----------

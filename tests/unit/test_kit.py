@@ -215,7 +215,7 @@ def test_every_member_is_a_dot_and_the_best_make_the_line():
     plt.close("all")
 
 
-# What is known of the hidden law --------------------------------------------------------------------------------------
+# What is known of the hidden world ------------------------------------------------------------------------------------
 
 V = np.linspace(-1, -0.3, 5)
 
