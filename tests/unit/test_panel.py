@@ -244,7 +244,7 @@ def test_margins_are_those_of_the_judge_in_the_order_of_the_deck():
     rows = [wave(verdict={"law": "another law", "variables": 2}), wave(0.006), wave(step=LEAPFROG), wave(0.8)]
     answers = [worlds.dirac(), worlds.standing_wave(), worlds.standing_wave(), worlds.two_orbitals()]
     columns, lines = panel.margins(rows, answers)
-    assert columns == ["law", "variables", "mass", "traces", "pairs", "det", "loss", "ratio", "elbow"]
+    assert columns == ["world", "variables", "mass", "traces", "pairs", "det", "loss", "ratio", "elbow"]
     assert [line[:2] for line in lines] == [
         ["standing wave (2)", "best 2, quadratic"],
         ["standing wave (2)", "best 3, linear"],
