@@ -83,7 +83,8 @@ def draw_potential(ax: Axes, V: np.ndarray, spacing: float, energy: float | None
 
     Examples
     --------
-    >>>     >>> ax = Figure().subplots()
+    >>> from matplotlib.figure import Figure
+    >>> ax = Figure().subplots()
     >>> draw_potential(ax, [-1.0, -0.5, -1.0], spacing=0.4)
     >>> bool(ax.get_xlim()[1] >= 1.2)
     True

@@ -161,10 +161,12 @@ def test_nothing_of_the_reader_s_habits_gets_into_a_run(book):
 def test_what_a_cell_printed_in_pieces_is_put_together():
     from book import joined
 
-    stream = nbformat.v4.new_output
-    pieces = [stream("stream", name="stdout", text=text) for text in ("Ri", "ght\n")]
-    other = [stream("stream", name="stderr", text="!"), stream("display_data", {"text/plain": "x"})]
-    found = joined([*pieces, *other, stream("stream", name="stdout", text="end")])
+    def said(name, words):
+        return nbformat.from_dict({"output_type": "stream", "name": name, "text": words})
+
+    pieces = [said("stdout", words) for words in ("Ri", "ght\n")]
+    other = [said("stderr", "!"), nbformat.from_dict({"output_type": "display_data", "data": {}})]
+    found = joined([*pieces, *other, said("stdout", "end")])
     assert [o.get("text") for o in found] == ["Right\n", "!", None, "end"]
 
 
