@@ -6,12 +6,14 @@ these asks it. To add another, write a class here and enter it in `READOUTS`.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 
 from . import _check
 
 
-class Readout:
+class Readout(ABC):
     """Base of all readouts, and what those have in common that read the density off the latents by an explicit form.
 
     Attributes
@@ -43,9 +45,9 @@ class Readout:
         """Shape of what the layers are given."""
         return (None, members, None, latent_dim)
 
+    @abstractmethod
     def layers(self, dense, members: int, width: int, units: int, seed: int) -> list:
         """Keras layers of the decoder; ``dense(equation, shape, number)`` makes one with a kernel for each member."""
-        raise NotImplementedError
 
     def decode(self, model, latents, known, sites):
         """Give the target of every member, (batch, members, sites, ...), from latents (batch, members, sites, d)."""
@@ -55,9 +57,9 @@ class Readout:
         """Form by which one member reads the density, from the kernel of its decoder."""
         return kernel
 
+    @abstractmethod
     def parameters(self, latent_dim: int) -> int:
         """Count the real numbers of the form."""
-        raise NotImplementedError
 
 
 class Linear(Readout):
