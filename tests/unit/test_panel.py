@@ -50,6 +50,7 @@ def test_investigation_is_a_pure_function():
     assert one == two
 
 
+@pytest.mark.slow
 def test_a_row_holds_all_that_its_verdict_needs_and_not_the_name_of_the_world(no_training):
     text = store.to_json(panel.investigate(TINY | {"draw": 4, "seed": 3}), "row")
     row = json.loads(text)
@@ -74,6 +75,7 @@ def test_baseline_alone_is_that_of_the_investigation_with_another_noise():
     assert noisy["hankel"] <= 2 and len(noisy["spectral_trace"]) == 29  # noise in the place of a third variable
 
 
+@pytest.mark.slow
 def test_machines_see_neither_law_nor_energy_nor_the_density_before_the_camera(monkeypatch, no_training):
     seen = []
     train = panel.translator.train

@@ -31,6 +31,7 @@ def another(monkeypatch):
     monkeypatch.setitem(readouts.READOUTS, "squares", Squares())
 
 
+@pytest.mark.trains
 def test_another_readout_touches_no_other_file(another, tmp_path):
     data, gru = dataset.simulate(12, sites=9), Translator(units=4, shift=-0.65, scale=0.2)
     windows = Windows.of(gru, data.potential, "squares", length=5)
