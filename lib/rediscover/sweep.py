@@ -134,7 +134,7 @@ def run(
             raise TypeError(f"configs[{i}] must be a mapping with names as keys; got {config!r}")
         config = json.loads(store.to_json(config, f"configs[{i}]"))
         row = {"trial": name, "recipe": recipe, "config": config}
-        if (key := store.key(row)) in rows:
+        if (key := _key(row)) in rows:
             raise ValueError(f"configs[{i}] must differ from those before it; got {config} again (is a seed missing?)")
         rows[key] = row
     if not rows:
@@ -260,11 +260,15 @@ def unpack(path: Path | str, folder: Path | str) -> int:
     """
     written = 0
     for row in table(Path(path)):
-        key = store.key({name: row[name] for name in ("trial", "recipe", "config")})
-        if not (target := Path(folder) / f"{key}.json").exists():
+        if not (target := Path(folder) / f"{_key(row)}.json").exists():
             _keep(row, target)
             written += 1
     return written
+
+
+def _key(row: Mapping[str, Any]) -> str:
+    """Name of a row: what a trial was given decides it, not what came out."""
+    return store.key({name: row[name] for name in ("trial", "recipe", "config")})
 
 
 def _keep(row: Mapping[str, Any], path: Path) -> None:
@@ -292,7 +296,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _parse(text: str | bytes, where: str, key: str | None = None, help: str = "") -> dict[str, Any]:
     try:
         row = json.loads(text)
-        if store.key({name: row[name] for name in ("trial", "recipe", "config")}) != key and key is not None:
+        if _key(row) != key and key is not None:
             raise ValueError("another configuration")
         if ("result" in row) == ("error" in row):
             raise ValueError("neither a result nor an error")
