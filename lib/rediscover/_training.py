@@ -1,27 +1,54 @@
-"""What every training here shares: keep a Keras model as plain arrays, and show how far it has come."""
+"""What every training here shares: many steps in one compiled call, a model kept as plain arrays, a sign of life."""
 
 from __future__ import annotations
 
 import builtins
 import sys
+from itertools import pairwise
 
 import numpy as np
+import tensorflow as tf
 
 from . import store
 
-WORTH_COMPILING = 200  # training steps; XLA takes seconds to compile one, which only a longer training wins back
+
+def descend(model, loss, optimizer, batch, draws, packs: int) -> np.ndarray:
+    """Take a gradient step on every batch that was drawn; give the mean loss of every pack of steps, shape (packs,).
+
+    A pack is one call of one compiled function, whose steps pick their batches out of data that stay where they are
+    computed with. A step of Keras's ``fit`` is a call from Python with data made there, which costs more than the
+    arithmetic of the small networks here: the appendix measures it.
+
+    ``batch(*draw)`` gives inputs and target as tensors, from one entry of each array of `draws` (steps, ...).
+    """
+    weights = model.trainable_variables
+    optimizer.build(weights)  # inside the function variables can be changed, but not made
+    draws = [tf.convert_to_tensor(drawn) for drawn in draws]
+
+    @tf.function(jit_compile=True)
+    def run(first, last):
+        def step(i, total):
+            inputs, target = batch(*(drawn[i] for drawn in draws))
+            with tf.GradientTape() as tape:
+                error = loss(target, model(inputs))
+            optimizer.apply(tape.gradient(error, weights), weights)
+            return i + 1, total + error
+
+        _, total = tf.while_loop(lambda i, _: i < last, step, (first, 0.0))
+        return total / tf.cast(last - first, total.dtype)
+
+    edges = pairwise(np.linspace(0, len(draws[0]), packs + 1).astype("int32"))
+    return np.array([run(*map(tf.constant, pack)) for pack in progress(edges, packs)])
 
 
 def fit_or_restore(model, config: dict, fit, folder=None):
-    """Train `model` by ``fit()`` (a Keras History), or fill it with the weights of an earlier such training.
+    """Train `model` by ``fit()``, which gives losses, or fill it with the weights of an earlier such training.
 
     Plain arrays load in every version of Keras; `.keras` files do not. The model gets the artefact as an attribute.
     """
 
     def train():
-        # Made here and not inside the first step, the optimizer's variables do not have every step traced twice.
-        model.optimizer.build(model.trainable_variables)
-        loss = np.array(fit().history["loss"])
+        loss = fit()
         return {f"weight {i:02d}": w for i, w in enumerate(model.get_weights())} | {"loss": loss}
 
     artifact = store.load_or_train(config, train, folder)
@@ -42,10 +69,8 @@ def watched() -> bool:
     return live or sys.stderr.isatty()
 
 
-def progress_bar(steps: bool = False) -> list:
-    """A progress bar of epochs, or of steps too, if it is watched."""
-    if not watched():
-        return []
-    from tqdm.keras import TqdmCallback  # not above: in a notebook without widgets the import warns on stderr
+def progress(steps, total: int):
+    """Go through `steps` behind a progress bar, if it is watched."""
+    from tqdm.auto import tqdm  # not above: in a notebook without widgets the import warns on stderr
 
-    return [TqdmCallback(verbose=int(steps))]
+    return tqdm(steps, total=total, disable=not watched(), leave=False)

@@ -10,20 +10,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import keras
 import numpy as np
 from keras import ops
 
 from . import _check, readouts
-from ._training import WORTH_COMPILING, fit_or_restore, progress_bar
+from ._training import descend, fit_or_restore
 from .dataset import Dataset
 from .layers import FreeCell, MemberWise, TaylorCell
 from .readouts import Readout
 from .translator import Translator
 
 UPDATES = ("linear", "mlp")
-RECIPE = 3  # raise whenever a change below changes what training gives
+PACK = 100  # training steps of which one loss is kept
+RECIPE = 4  # raise whenever a change below changes what training gives
 
 
 class Windows:
@@ -114,11 +116,21 @@ class Windows:
 
     def cut(self, rows, starts, sites) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Inputs of a distiller and its target at the given `sites` (0 … length) of the windows ``(row, start)``."""
-        rows, starts, sites = np.asarray(rows), np.asarray(starts), np.asarray(sites, "int32")
-        chain = starts[:, None] + np.arange(self.length + 1)
-        lags = [self.padded[rows[:, None], chain + self.lags - 1 - lag] for lag in range(self.lags)]
-        inputs = {"hidden": self.hidden[rows, starts], "known": np.stack(lags, -1), "sites": sites}
-        return inputs, self.target[rows[:, None], starts[:, None] + sites]
+        picks = (np.asarray(pick, "int32") for pick in (rows, starts, sites))
+        return self._cut(np, self.hidden, self.padded, self.target, *picks)
+
+    def _cut(self, xp, hidden, padded, target, rows, starts, sites):
+        """Do it with NumPy or with tensors, whose functions `xp` has."""
+
+        def pick(array, columns):
+            flat = xp.reshape(array, (-1, *array.shape[2:]))
+            return xp.take(flat, xp.expand_dims(rows, 1) * array.shape[1] + columns, axis=0)
+
+        first = xp.expand_dims(starts, 1)
+        chain = first + np.arange(self.length + 1, dtype="int32")
+        lags = [pick(padded, chain + (self.lags - 1 - lag)) for lag in range(self.lags)]
+        inputs = {"hidden": pick(hidden, first)[:, 0], "known": xp.stack(lags, -1), "sites": sites}
+        return inputs, pick(target, first + sites)
 
     @property
     def start(self) -> np.ndarray:
@@ -208,29 +220,21 @@ class Schedule:
         grown = min(1.0, step / (self.growth * self.steps)) if self.growth else 1.0
         return int(min(length, self.first + (length - self.first) * grown**self.power))
 
+    def draw(self, windows: Windows, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Draw the batches of a training: rows and starts (steps, batch), and sites (steps, sites), for `Windows.cut`.
 
-class Curriculum(keras.utils.PyDataset):
-    """Batches of `Windows` along a `Schedule`; a batch is a pure function of its number and the seed.
-
-    Examples
-    --------
-    >>> windows = Windows(np.ones((5, 40, 3)), np.ones((5, 40)), np.ones((5, 40)))
-    >>> inputs, target = Curriculum(windows, Schedule(steps=10, batch=2))[0]
-    >>> target.shape
-    (2, 8)
-    """
-
-    def __init__(self, windows: Windows, schedule: Schedule, seed: int = 0, **kwargs):
-        super().__init__(**kwargs)
-        self.windows, self.schedule, self.seed = windows, schedule, _check.integer("seed", seed, 0)
-
-    def __len__(self) -> int:
-        return self.schedule.steps
-
-    def __getitem__(self, step: int):
-        rng, w, batch = np.random.default_rng([self.seed, step]), self.windows, self.schedule.batch
-        sites = rng.integers(0, self.schedule.horizon(step, w.length) + 1, self.schedule.sites)
-        return w.cut(rng.integers(0, len(w), batch), rng.integers(0, w.starts, batch), sites)
+        Examples
+        --------
+        >>> windows = Windows(np.ones((5, 40, 3)), np.ones((5, 40)), np.ones((5, 40)))
+        >>> rows, starts, sites = Schedule(steps=10, batch=2).draw(windows)
+        >>> rows.shape, starts.shape, sites.shape, int(sites[0].max()) <= 1
+        ((10, 2), (10, 2), (10, 8), True)
+        """
+        rng = np.random.default_rng(_check.integer("seed", seed, 0))
+        rows = rng.integers(0, len(windows), (self.steps, self.batch), "int32")
+        starts = rng.integers(0, windows.starts, (self.steps, self.batch), "int32")
+        horizons = np.array([[self.horizon(step, windows.length)] for step in range(self.steps)])
+        return rows, starts, rng.integers(0, horizons + 1, (self.steps, self.sites), "int32")
 
 
 @keras.saving.register_keras_serializable("rediscover")
@@ -363,7 +367,7 @@ class Distiller(keras.Model):
             name="encoder",
         )
         cell = {"linear": TaylorCell, "mlp": FreeCell}[update](latent_dim, order, members, noise, seed)
-        self.update = keras.layers.RNN(cell, return_sequences=True, unroll=True, name="update")
+        self.update = keras.layers.RNN(cell, return_sequences=True, name="update")
         self.update.build((None, None, 1))
         seen = keras.Input(batch_shape=self.readout.input_shape(members, latent_dim, known))
         layers = self.readout.layers(dense, members, width, units, seed)
@@ -508,15 +512,15 @@ def train(
         raise ValueError(f"target of the windows must be ({wanted}) for readout {name!r}; got {found}")
     if np.ptp(windows.hidden) == 0:
         raise ValueError(f"hidden states of the windows must differ; got {windows.hidden.flat[0]} everywhere")
-    decay = keras.optimizers.schedules.CosineDecay(schedule.rate, schedule.steps)
-    adam = keras.optimizers.Adam(decay, clipvalue=schedule.clip)
-    model.compile(adam, PopulationError(windows.variance), jit_compile=schedule.steps >= WORTH_COMPILING)
 
     def fit():
         model.adapt(windows)
-        return model.fit(
-            Curriculum(windows, schedule, seed), shuffle=False, verbose=0, callbacks=progress_bar(steps=True)
-        )
+        decay = keras.optimizers.schedules.CosineDecay(schedule.rate, schedule.steps)
+        adam = keras.optimizers.Adam(decay, clipvalue=schedule.clip)
+        arrays = [ops.convert_to_tensor(array) for array in (windows.hidden, windows.padded, windows.target)]
+        batch = partial(windows._cut, ops, *arrays)
+        draws, packs = schedule.draw(windows, seed), -(-schedule.steps // PACK)
+        return descend(model, PopulationError(windows.variance), adam, batch, draws, packs)
 
     # "linear" is not spelt out: artefacts are older than the choice
     settings = {name: value for name, value in model.settings.items() if (name, value) != ("update", "linear")}

@@ -10,11 +10,9 @@ from hypothesis import strategies as st
 from keras import ops
 from scipy.special import erf
 
-from rediscover import distiller
 from rediscover.dataset import simulate
 from rediscover.distiller import (
     UPDATES,
-    Curriculum,
     Distiller,
     PopulationError,
     Schedule,
@@ -130,6 +128,15 @@ def test_windows_own_what_they_show():
 
 
 @every_readout
+def test_training_sees_the_windows_that_are_cut_for_judging(readout):
+    w, picks = windows(readout), [np.array(pick, "int32") for pick in ([3, 0, 3], [2, 0, 1], [5, 0, 2, 2])]
+    inputs, target = w._cut(ops, *map(ops.convert_to_tensor, (w.hidden, w.padded, w.target)), *picks)
+    expected, same = w.cut(*picks)
+    assert np.array_equal(target, same)
+    assert inputs.keys() == expected.keys() and all(np.array_equal(inputs[name], expected[name]) for name in expected)
+
+
+@every_readout
 def test_windows_of_a_translator_show_its_own_run(readout):
     gru, potential = Translator(units=UNITS, shift=-0.6, scale=0.2), simulate(4, sites=SITES).potential
     w = Windows.of(gru, potential, readout, **SHAPE)
@@ -153,7 +160,7 @@ def test_longest_window_fits():
     assert target == np.float32(DENSITY[0, 8])
 
 
-# Curriculum -----------------------------------------------------------------------------------------------------------
+# Schedule -------------------------------------------------------------------------------------------------------------
 
 
 @given(
@@ -177,29 +184,25 @@ def test_horizon_grows_as_a_power_of_the_time(power, expected):
     assert [schedule.horizon(step, 12) for step in (0, 5, 25, 45, 50, 99)] == expected
 
 
-def test_batch_is_a_pure_function_of_seed_and_number():
-    w = windows()
-    forward, backward = ([Curriculum(w, TINY, seed=3)[i] for i in order] for order in (range(6), range(5, -1, -1)))
-    for (x, y), (again, same) in zip(forward, backward[::-1], strict=True):
-        assert np.array_equal(y, same) and all(np.array_equal(x[name], again[name]) for name in x)
-    others = [Curriculum(w, TINY, seed=4)[0][1], forward[1][1]]
-    assert not any(np.array_equal(forward[0][1], other) for other in others)
+def test_batches_are_a_pure_function_of_the_seed():
+    one, same, other = (TINY.draw(windows(), seed) for seed in (3, 3, 4))
+    assert [drawn.shape for drawn in one] == [(6, 8), (6, 8), (6, 4)]
+    assert all(map(np.array_equal, one, same)) and not any(map(np.array_equal, one, other))
+    assert not any(np.array_equal(drawn[0], drawn[1]) for drawn in one), "every step has a batch of its own"
 
 
 def test_sites_are_drawn_from_the_whole_horizon_and_nowhere_else():
     w, schedule = windows(), Schedule(steps=300, batch=1, sites=4, first=1, growth=1.0, power=1.0)
-    curriculum = Curriculum(w, schedule)
-    assert len(curriculum) == 300
-    drawn = [set(curriculum[step][0]["sites"]) for step in range(300)]
+    _, _, sites = schedule.draw(w)
     for horizon in range(1, 6):
         steps = [step for step in range(300) if schedule.horizon(step, w.length) == horizon]
         if steps:
-            assert set().union(*(drawn[step] for step in steps)) == set(range(horizon + 1))
+            assert set(sites[steps].ravel()) == set(range(horizon + 1))
 
 
 def test_every_chain_and_start_is_drawn():
-    x, _ = Curriculum(windows(), Schedule(steps=1, batch=1000))[0]
-    assert len(np.unique(x["hidden"], axis=0)) == N * SHAPE["starts"]
+    rows, starts, _ = Schedule(steps=1, batch=1000).draw(windows())
+    assert len(set(zip(rows[0], starts[0], strict=True))) == N * SHAPE["starts"]
 
 
 # The model ------------------------------------------------------------------------------------------------------------
@@ -273,10 +276,8 @@ def test_gradients_reach_every_weight_of_every_member_and_stay_there(readout, up
 @every_readout
 def test_member_of_a_population_trains_as_it_would_alone(readout, tmp_path, monkeypatch):
     w, schedule = windows(readout), Schedule(steps=5, batch=16)
-    # the same windows for all, and no compilation; everything else is what train does
-    monkeypatch.setattr(distiller, "Curriculum", lambda w, schedule, seed: Curriculum(w, schedule, 7))
-    compiled = Distiller.compile
-    monkeypatch.setattr(Distiller, "compile", lambda self, *args, jit_compile: compiled(self, *args, run_eagerly=True))
+    drawn = schedule.draw(w, 7)  # the same windows for all; everything else is what train does
+    monkeypatch.setattr(Schedule, "draw", lambda self, windows, seed: drawn)
 
     def five_steps(members, seed):
         return train(w, {}, 2, members, readout, schedule, seed, folder=tmp_path)

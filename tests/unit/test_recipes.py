@@ -13,7 +13,13 @@ import pytest
 HERE = Path(__file__).resolve()
 LIB, BOOK, KEPT = HERE.parents[2] / "lib" / "rediscover", HERE.parents[2] / "book", HERE.with_name("recipes.json")
 COMMAND = "PYTHONPATH=lib:book .venv/bin/python tests/unit/test_recipes.py"
-NETWORK = ["layers.MemberWise", "layers.NearIdentity", "layers.TaylorCell", "_training.fit_or_restore"]
+NETWORK = [
+    "layers.MemberWise",
+    "layers.NearIdentity",
+    "layers.TaylorCell",
+    "_training.descend",
+    "_training.fit_or_restore",
+]
 RUN = [f"translator.Translator.{name}" for name in ("__init__", "standardise", "run", "read_out")]
 #: What decides what a training gives, by the recipe that stands for it.
 CODE = {
@@ -21,8 +27,8 @@ CODE = {
     "distiller": [
         *(*NETWORK, "layers.FreeCell", "layers.QuadraticForm"),
         *(*RUN, "translator.Translator.hidden_states", "translator.Translator._in_batches"),
-        *(f"distiller.Windows.{name}" for name in ("__init__", "of", "__len__", "cut")),
-        *(f"distiller.{name}" for name in ("Schedule", "Curriculum", "PopulationError", "_squared_error")),
+        *(f"distiller.Windows.{name}" for name in ("__init__", "of", "__len__", "_cut")),
+        *(f"distiller.{name}" for name in ("PACK", "Schedule", "PopulationError", "_squared_error")),
         *(f"distiller.Distiller.{name}" for name in ("__init__", "adapt", "encode", "roll_out", "call")),
         *("distiller.train", "distiller.scan"),
         *(f"readouts.Readout.{name}" for name in ("target", "target_shape", "input_shape", "decode")),

@@ -379,8 +379,8 @@ TABLE = [
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """Where nothing may be written; and no network may be trained."""
-    for network in (Translator, Distiller):
-        monkeypatch.setattr(network, "fit", never)
+    for module in (translator, distiller):
+        monkeypatch.setattr(module, "descend", never)
     run = store.Run(tmp_path / "kept")
     monkeypatch.setattr(store, "current", lambda: run)
     return tmp_path / "kept"
