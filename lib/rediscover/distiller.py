@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 
 import keras
 import numpy as np
@@ -378,7 +378,14 @@ class Distiller(keras.Model):
         """Take from the windows to learn from where their hidden states are centred and how far they spread.
 
         One number for the spread of all units: dividing each by its own would blow up those that hardly move.
+
+        Raises
+        ------
+        ValueError
+            If the hidden states are the same everywhere.
         """
+        if np.ptp(windows.hidden) == 0:
+            raise ValueError(f"hidden states of the windows must differ; got {windows.hidden.flat[0]} everywhere")
         self.centre.assign(windows.hidden.mean((0, 1), dtype="float64"))
         self.spread.assign(np.sqrt(windows.hidden.var((0, 1), dtype="float64").mean()))
 
@@ -502,18 +509,22 @@ def train(
     >>> distiller.member_losses(windows).shape
     (3,)
     """
+    return _train(windows, lambda: windows, identity, latent_dim, members, readout, schedule, seed, folder, update)
+
+
+def _train(sample, make, identity, latent_dim, members, readout, schedule, seed, folder, update):
+    """Train on the windows that `make` gives, if they are needed at all; a sample tells their shape."""
     schedule = schedule or Schedule()
-    units = windows.hidden.shape[-1]
+    units = sample.hidden.shape[-1]
     options = {"noise": schedule.noise, "seed": seed, "update": update}
-    model = Distiller(latent_dim, members, readout, units, windows.known, **options)
-    if windows.target.shape[2:] != (axes := model.readout.target_shape(units)):
+    model = Distiller(latent_dim, members, readout, units, sample.known, **options)
+    if sample.target.shape[2:] != (axes := model.readout.target_shape(units)):
         wanted = ", ".join(map(str, ("n", "sites", *axes)))
-        name, found = model.readout.name, windows.target.shape
+        name, found = model.readout.name, sample.target.shape
         raise ValueError(f"target of the windows must be ({wanted}) for readout {name!r}; got {found}")
-    if np.ptp(windows.hidden) == 0:
-        raise ValueError(f"hidden states of the windows must differ; got {windows.hidden.flat[0]} everywhere")
 
     def fit():
+        windows = make()
         model.adapt(windows)
         decay = keras.optimizers.schedules.CosineDecay(schedule.rate, schedule.steps)
         adam = keras.optimizers.Adam(decay, clipvalue=schedule.clip)
@@ -524,8 +535,8 @@ def train(
 
     # "linear" is not spelt out: artefacts are older than the choice
     settings = {name: value for name, value in model.settings.items() if (name, value) != ("update", "linear")}
-    config = {"kind": "distiller", "of": identity, "model": settings, "length": windows.length}
-    config |= {"starts": windows.starts, "schedule": asdict(schedule), "seed": seed, "recipe": RECIPE}
+    config = {"kind": "distiller", "of": identity, "model": settings, "length": sample.length}
+    config |= {"starts": sample.starts, "schedule": asdict(schedule), "seed": seed, "recipe": RECIPE}
     return fit_or_restore(model, config, fit, folder)
 
 
@@ -582,8 +593,15 @@ def scan(
     _check.integer("members", members), _check.integer("seed", seed, 0)
     if not hasattr(translator, "artifact"):
         raise ValueError("translator must come from translator.train; got one without a training behind it")
-    windows = Windows.of(translator, data.potential, readout, initial=data.initial, **shape)
+
+    @cache
+    def windows(chains=None):
+        told = None if data.initial is None else data.initial[:chains]
+        return Windows.of(translator, data.potential[:chains], readout, initial=told, **shape)
+
     # its weights too: trained again on another machine it has the same configuration but other hidden states
     weights = hashlib.sha256(b"".join(w.tobytes() for w in translator.get_weights())).hexdigest()[:16]
     identity = {"translator": translator.artifact.config, "weights": weights, "potential": data.origin}
-    return {d: train(windows, identity, d, members, readout, schedule, seed, folder, update) for d in latent_dims}
+    settings = (members, readout, schedule, seed, folder, update)
+    # of all chains only if one must be trained: to load populations one is enough
+    return {d: _train(windows(1), windows, identity, d, *settings) for d in latent_dims}

@@ -125,15 +125,22 @@ class Law:
         >>> leapfrog.roll_out([[1.0, 0.0]], [[-0.5, -0.5]]).round(4).tolist()
         [[[1.0, 0.0], [0.84, -0.4], [0.5456, -0.736]]]
         """
-        g, T = _check.array("latents", latents, 2), self.transfer_matrix(_check.array("V", V, 2))
-        if g.shape != (len(T), T.shape[-1]):
-            raise ValueError(f"latents must have shape {(len(T), T.shape[-1])}; got {g.shape}")
-        path = np.empty((len(g), T.shape[1] + 1, g.shape[1]))
-        path[:, 0] = g
+        g, V = _check.array("latents", latents, 2), _check.array("V", V, 2)
+        order, d, _ = self.coefficients.shape
+        if g.shape != (len(V), d):
+            raise ValueError(f"latents must have shape {(len(V), d)}; got {g.shape}")
+        v = np.ascontiguousarray((V.T - self.shift) / self.scale)
+        # all chains side by side, one product a site: the matrices [U_0 U_1 ...] times [g, v g, ...]
+        flat = np.ascontiguousarray(self.coefficients.transpose(1, 0, 2).reshape(d, -1))
+        path, terms = np.empty((len(v) + 1, d, len(g))), np.empty((order, d, len(g)))
+        path[0] = g.T
         with np.errstate(over="ignore", invalid="ignore"):  # a law that is none may run away; whoever asked sees it
-            for i in range(T.shape[1]):
-                path[:, i + 1] = np.einsum("nij,nj->ni", T[:, i], path[:, i])
-        return path
+            for i, here in enumerate(v):
+                terms[0] = path[i]
+                for n in range(1, order):
+                    np.multiply(terms[n - 1], here, out=terms[n])
+                np.matmul(flat, terms.reshape(-1, len(g)), out=path[i + 1])
+        return path.transpose(2, 0, 1)
 
     def change_basis(self, matrix: np.ndarray) -> Law:
         """Write the same law for latents ``matrix @ g``.

@@ -5,6 +5,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 from sklearn.metrics import r2_score
 
@@ -62,8 +63,16 @@ def test_long_inputs_are_cut_into_batches_without_a_seam():
     assert model.translate(many) == pytest.approx(pieces, rel=1e-5, abs=1e-6)
 
 
+@pytest.fixture
+def eagerly():
+    """Without graphs, so that a function sees every batch."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.mark.parametrize(("sites", "rows"), [(1, 6000), (40, 6000), (41, 5853), (4000, 60), (300_000, 1)])
-def test_the_longer_the_chains_the_fewer_at_a_time(sites, rows, monkeypatch):
+def test_the_longer_the_chains_the_fewer_at_a_time(sites, rows, monkeypatch, eagerly):
     model, seen = Translator(units=64), []
 
     def run(potential):
