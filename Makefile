@@ -94,8 +94,8 @@ test-zip: site  ## the book as one downloads it: unpacked, at smoke size, with t
 validate: install  ## every chapter at standard size: outputs must equal the committed ones
 	$(ISOLATED) $(BIN)/pytest --nbval $(NBVAL) book
 
-bench: install  ## time the simulator and the training beside SciPy and Keras
-	@for file in benchmarks/bench_*.py; do $(ISOLATED) PYTHONPATH=lib $(BIN)/python $$file || exit 1; done
+bench: install  ## time the simulator and the networks beside their peers, and how cost grows; 15 minutes [RECORD=1] [NAMES=training]
+	$(ISOLATED) PYTHONPATH=lib $(BIN)/python benchmarks $(NAMES)
 
 alarm:  ## open one issue about a failed run, unless it is open already [RUN=address of the run] [GH=gh]
 	@$(GH) issue list --state open --search "The weekly run from nothing fails in:title" | grep -q . || \

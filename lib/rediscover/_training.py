@@ -25,7 +25,6 @@ def descend(model, loss, optimizer, batch, draws, packs: int) -> np.ndarray:
     optimizer.build(weights)  # inside the function variables can be changed, but not made
     draws = [tf.convert_to_tensor(drawn) for drawn in draws]
 
-    @tf.function(jit_compile=True)
     def run(first, last):
         def step(i, total):
             inputs, target = batch(*(drawn[i] for drawn in draws))
@@ -37,8 +36,10 @@ def descend(model, loss, optimizer, batch, draws, packs: int) -> np.ndarray:
         _, total = tf.while_loop(lambda i, _: i < last, step, (first, 0.0))
         return total / tf.cast(last - first, total.dtype)
 
+    # traced by hand, it does not warn that every training traces one of its own
+    compiled = tf.function(run, jit_compile=True).get_concrete_function(*2 * [tf.TensorSpec((), tf.int32)])
     edges = pairwise(np.linspace(0, len(draws[0]), packs + 1).astype("int32"))
-    return np.array([run(*map(tf.constant, pack)) for pack in progress(edges, packs)])
+    return np.array([compiled(*map(tf.constant, pack)) for pack in progress(edges, packs)])
 
 
 def fit_or_restore(model, config: dict, fit, folder=None):

@@ -213,13 +213,11 @@ def ground_state(V: np.ndarray, spacing: float) -> tuple[float, np.ndarray]:
 
 def _exact(U: np.ndarray, a: float) -> tuple[np.ndarray, ...]:
     """Entries (T₀₀, T₀₁, T₁₀, T₁₁) of the exact step."""
-    r = np.sqrt(np.abs(U)) * a  # ka, or κa where V > E
-    forbidden = U > 0
-    c, s = np.cos(r), np.sin(r)
-    if np.any(forbidden):
-        c, s = np.where(forbidden, np.cosh(r), c), np.where(forbidden, np.sinh(r), s)
-    # sin(r)/r is accurate down to the smallest r; only r = 0 needs its limit
-    s = a * np.divide(s, r, out=np.ones_like(r), where=r > 0)
+    r = np.maximum(np.sqrt(np.abs(U)) * a, np.finfo(float).tiny)  # ka, or κa where V > E; sin(r)/r needs some r
+    forbidden, c, s = U > 0, np.asarray(np.cos(r)), np.asarray(np.sin(r))
+    np.cosh(r, out=c, where=forbidden)
+    np.sinh(r, out=s, where=forbidden)
+    s *= a / r
     return c, s, U * s, c
 
 

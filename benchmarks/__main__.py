@@ -1,0 +1,42 @@
+"""Time the simulator and the networks beside their peers, and how the cost of a training grows: `make bench`."""
+
+import argparse
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import growth
+import simulator
+import training
+
+from rediscover import store
+
+RESULTS = Path(__file__).resolve().parents[1] / "book" / "results"
+
+
+def main() -> None:
+    """Print what is measured; RECORD=1 keeps it for the appendix."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    known = ("simulator", "training", "growth")
+    parser.add_argument("names", nargs="*", choices=[*known, []], help="which parts; all if none is named")
+    names = parser.parse_args().names or known
+    kept = {"cores": os.cpu_count(), "versions": store.library_versions(), "compared": [], "growth": []}
+    for part in (simulator, training):
+        for found in part.compare() if part.__name__ in names else ():
+            print(found, flush=True)
+            kept["compared"].append(asdict(found) | {"ratio": round(found.ratio, 3), "met": found.met})
+    for row in growth.grow() if "growth" in names else ():
+        print(
+            f"{row['what']:10}  {row['axis']:16} {row['value']:6}  {row['ms']:10.2f} ms  {row['MB']:6} MB", flush=True
+        )
+        kept["growth"].append(row)
+    if kept["growth"]:
+        kept["exponents"] = growth.exponents(kept["growth"])
+        for what, slopes in kept["exponents"].items():
+            print(what, ", ".join(f"{axis}^{slope}" for axis, slope in slopes.items()))
+    if os.environ.get("RECORD") == "1" and set(names) == set(known):
+        print(store.record("bench", kept, RESULTS))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""How time and memory of a training grow with members, latent dimension, chains, sites and hidden units."""
+
+import multiprocessing
+import resource
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
+
+#: What is varied, one at a time; the first value of each is that of all others.
+AXES = {
+    "members": (8, 1, 2, 4, 16, 32, 64),
+    "latent dimension": (2, 1, 4, 8, 16),
+    "chains": (4000, 1000, 2000, 8000, 16000),
+    "sites": (40, 20, 80, 160),
+    "hidden units": (64, 16, 32, 128),
+}
+READOUTS = ("mlp", "quadratic")
+STEPS = 50
+
+
+def population(readout: str, sizes: dict) -> tuple[float, float]:
+    """Milliseconds of a training step of a population, and the most megabytes that its process held."""
+    from rediscover import distiller
+
+    rng = np.random.default_rng(0)
+    n, sites, units = sizes["chains"], sizes["sites"], sizes["hidden units"]
+    hidden, V = rng.random((n, sites, units), "float32"), rng.random((n, sites), "float32")
+    # the windows grow with the chain; the share of it in which they may begin stays
+    windows = distiller.Windows(hidden, V, hidden if readout == "mlp" else V, length=sites * 4 // 5, starts=sites // 10)
+
+    def train(steps):
+        start = time.perf_counter()
+        with tempfile.TemporaryDirectory() as folder:
+            schedule, shape = distiller.Schedule(steps=steps), (sizes["latent dimension"], sizes["members"])
+            distiller.train(windows, {}, *shape, readout, schedule, folder=folder)
+        return time.perf_counter() - start
+
+    train(1)  # what is made once in a process
+    few, many = train(STEPS), train(3 * STEPS)
+    return 1e3 * (many - few) / (2 * STEPS), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def translation(sizes: dict) -> tuple[float, float]:
+    """Milliseconds of an epoch of a translator, and the most megabytes that its process held."""
+    from rediscover import dataset, translator
+
+    data = dataset.simulate(sizes["chains"], sites=sizes["sites"])
+
+    def train(epochs):
+        start = time.perf_counter()
+        with tempfile.TemporaryDirectory() as folder:
+            translator.train(data, units=sizes["hidden units"], epochs=epochs, batch=128, folder=folder)
+        return time.perf_counter() - start
+
+    few, many = train(1), train(3)
+    return 1e3 * (many - few) / 2, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measure(what: str, sizes: dict) -> tuple[float, float]:
+    """Time one thing in this process."""
+    return translation(sizes) if what == "translator" else population(what, sizes)
+
+
+def grow():
+    """Yield one row per thing and size: what, which size is varied, its value, milliseconds and megabytes."""
+    usual = {name: values[0] for name, values in AXES.items()}
+    for what in (*READOUTS, "translator"):
+        for axis, values in AXES.items():
+            if what == "translator" and axis in ("members", "latent dimension"):
+                continue
+            for value in sorted(values):
+                # a process of its own, for its memory
+                with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+                    took, memory = pool.submit(measure, what, usual | {axis: value}).result()
+                yield {"what": what, "axis": axis, "value": value, "ms": round(took, 3), "MB": round(memory)}
+
+
+def exponents(rows: list[dict]) -> dict[str, dict[str, float]]:
+    """Slope of log time over log size at the three largest sizes: what it tends to, not what it begins with."""
+    slopes: dict = {}
+    for what, axis in {(row["what"], row["axis"]): None for row in rows}:
+        points = [(row["value"], row["ms"]) for row in rows if (row["what"], row["axis"]) == (what, axis)][-3:]
+        slope = np.polyfit(*np.log(np.array(points)).T, 1)[0]
+        slopes.setdefault(what, {})[axis] = round(float(slope), 2)
+    return slopes

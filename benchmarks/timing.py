@@ -1,0 +1,42 @@
+"""How times are taken here: alternately, the best of a few, and compared within one run."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+def seconds(*functions: Callable, repeat: int = 3) -> list[float]:
+    """Give the best of a few runs of each, by turns: it is the one least disturbed by the rest of the machine."""
+    best = [float("inf")] * len(functions)
+    for _ in range(repeat):
+        for i, function in enumerate(functions):
+            start = time.perf_counter()
+            function()
+            best[i] = min(best[i], time.perf_counter() - start)
+    return best
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One thing beside its peer: how long both take in ms, and how many times as long as ours the peer is to take."""
+
+    what: str
+    ours: float
+    peer: str
+    theirs: float
+    wanted: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times as long the peer takes."""
+        return self.theirs / self.ours
+
+    @property
+    def met(self) -> bool:
+        """Whether that is as many as wanted."""
+        return self.ratio >= self.wanted
+
+    def __str__(self) -> str:
+        verdict = "met" if self.met else "MISSED"
+        line = f"{self.what:44} {self.ours:10.3g} ms   {self.peer:40} {self.theirs:10.3g} ms"
+        return f"{line} {self.ratio:9,.3g} ×   wanted {self.wanted:7,.3g} × {verdict}"
