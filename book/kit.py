@@ -11,18 +11,21 @@ import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from typing import TYPE_CHECKING
 
 import numpy as np
 from IPython.display import HTML, Markdown, display
 from matplotlib.figure import Figure
 
-from rediscover import dataset, distiller, plots, simulator, store, translator
+from rediscover import dataset, plots, simulator, store
 from rediscover.dataset import Dataset
-from rediscover.distiller import Distiller, Schedule, Windows
 from rediscover.law import Alignment, Law, align
 from rediscover.readouts import READOUTS
 from rediscover.simulator import Wave
-from rediscover.translator import Translator
+
+if TYPE_CHECKING:  # whoever makes networks imports them: a page that shows tables does not wait for TensorFlow
+    from rediscover.distiller import Distiller, Schedule, Windows
+    from rediscover.translator import Translator
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class Sizes:
     @property
     def schedules(self) -> dict[str, Schedule]:
         """How a population is trained, by its readout: chapter 3 says why."""
+        from rediscover.distiller import Schedule
+
         form = {"batch": 256, "rate": 3e-3, "growth": 0.4}
         network = {"batch": 128, "rate": 1e-2, "growth": 0.7}
         return {
@@ -76,6 +81,8 @@ def pairs(sizes: Sizes = SIZES, **setup) -> tuple[Dataset, Dataset, Dataset]:
 
 def translators(train: Dataset, seeds: Iterable[int] = (0, 1), sizes: Sizes = SIZES) -> list[Translator]:
     """The translators of chapter 2 on which all later ones build: equal but for their seeds."""
+    from rediscover import translator
+
     return [translator.train(train, "gru", units=64, epochs=sizes.epochs, batch=128, seed=seed) for seed in seeds]
 
 
@@ -90,6 +97,8 @@ def populations(
     **options,
 ) -> dict[int, Distiller]:
     """Populations distilled from translator `number`, by latent dimension; `options` as for `distiller.scan`."""
+    from rediscover import distiller
+
     schedule = schedule or sizes.schedules[readout]
     options = {"length": sizes.length} | options
     return distiller.scan(model, train, dims, sizes.members, readout, schedule, seed=100 * number, **options)
@@ -97,6 +106,8 @@ def populations(
 
 def windows(model: Translator, data: Dataset, readout: str, sizes: Sizes = SIZES, **shape) -> Windows:
     """Windows of a translator's run on a data set, as long as those of the training."""
+    from rediscover.distiller import Windows
+
     return Windows.of(model, data.potential, readout, initial=data.initial, **({"length": sizes.length} | shape))
 
 
