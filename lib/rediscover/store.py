@@ -7,6 +7,7 @@ read and write, and how large things are, is told by one `Run`, made once by `cu
 import functools
 import hashlib
 import json
+import logging
 import os
 import platform
 import re
@@ -17,7 +18,7 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -26,10 +27,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import platformdirs
+from filelock import FileLock, Timeout
 
 TIERS = ("smoke", "standard")
 _ROOT = Path(__file__).resolve().parents[2]  # of the book, if this is a checkout of it
-_STARTED = time.perf_counter()
+_STARTED = time.perf_counter()  # put off by all the time that is spent waiting for other processes
 _META = "_meta"
 
 
@@ -70,8 +72,7 @@ class Run:
     Attributes
     ----------
     home : Path
-        What the run itself makes: ``artifacts/``, ``results/``, ``images/`` and ``used.txt``, the artefacts that were
-        asked for.
+        What the run itself makes: ``artifacts/``, ``results/`` and ``images/``.
     shipped : Path, optional
         Where artefacts and results may be read besides: the folder ``book`` of a checkout.
     tier : {"standard", "smoke"}
@@ -82,6 +83,9 @@ class Run:
         Whether progress bars are left out of notebooks, since their output is kept.
     scheduler : str, optional
         Address of a Dask scheduler on which sweeps run that are not told where to.
+    used : Path, optional
+        File to which a line is added for every artefact that is asked for: its name, the seconds of its training, and
+        those that were spent waiting for another process to train it.
 
     Raises
     ------
@@ -100,6 +104,7 @@ class Run:
     retrain: bool = False
     quiet: bool = False
     scheduler: str | None = None
+    used: Path | None = None
 
     def __post_init__(self) -> None:
         if self.tier not in TIERS:
@@ -109,9 +114,10 @@ class Run:
     def from_environment(cls, environment: Mapping[str, str], root: Path = _ROOT) -> "Run":
         """Read a run off environment variables: the only place where the library looks at them.
 
-        ``REDISCOVER_TIER``, ``REDISCOVER_RETRAIN`` and ``REDISCOVER_QUIET`` (1 for yes), ``DASK_SCHEDULER_ADDRESS``.
-        In a checkout of the book everything is written below its ``_build/<tier>``; if the library is installed, or
-        the checkout cannot be written, in the user's cache folder, and if that cannot be either, in a temporary one.
+        ``REDISCOVER_TIER``, ``REDISCOVER_RETRAIN`` and ``REDISCOVER_QUIET`` (1 for yes), ``REDISCOVER_USED`` (a path),
+        ``DASK_SCHEDULER_ADDRESS``. In a checkout of the book everything is written below its ``_build/<tier>``; if the
+        library is installed, or the checkout cannot be written, in the user's cache folder, and if that cannot be
+        either, in a temporary one.
 
         Parameters
         ----------
@@ -152,6 +158,7 @@ class Run:
             retrain=environment.get("REDISCOVER_RETRAIN") == "1",
             quiet=environment.get("REDISCOVER_QUIET") == "1",
             scheduler=environment.get("DASK_SCHEDULER_ADDRESS"),
+            used=Path(environment["REDISCOVER_USED"]) if environment.get("REDISCOVER_USED") else None,
         )
 
     def places(self, part: str) -> list[Path]:
@@ -241,7 +248,8 @@ def load_or_train(
 ) -> Artifact:
     """Read the artefact of a configuration, or train it and keep it.
 
-    It is looked for among the artefacts of the current `Run`, then among the shipped ones. Loading runs no code.
+    It is looked for among the artefacts of the current `Run`, then among the shipped ones. Loading runs no code. If
+    another process is training it already, this one waits, and loads what comes out.
 
     Parameters
     ----------
@@ -286,12 +294,19 @@ def load_or_train(
     name = f"{config['kind']}-{key(config)}.npz"
     run = current() if folder is None else None
     places = run.places("artifacts") if run else [Path(folder).expanduser()]
-    found = next((place / name for place in places if (place / name).exists()), None)
-    artifact = _train(config, train, places[0] / name) if found is None else _load(config, found)
-    if run:  # `make chapters` ships what the run used, and nothing else
-        run.home.mkdir(parents=True, exist_ok=True)
-        with open(run.home / "used.txt", "a", encoding="utf-8") as used:
-            used.write(f"{name} {artifact.seconds}\n")
+
+    def find() -> Path | None:
+        return next((place / name for place in places if (place / name).exists()), None)
+
+    waited = 0.0
+    with ExitStack() as stack:
+        if (found := find()) is None:
+            waited = stack.enter_context(_alone(places[0] / name))
+            found = find()  # who held the lock may just have kept it
+        artifact = _train(config, train, places[0] / name) if found is None else _load(config, found)
+    if run and run.used:  # `make chapters` ships what the run used, and nothing else
+        with open(run.used, "a", encoding="utf-8") as used:
+            used.write(f"{name} {artifact.seconds} {waited:.3f}\n")
     return artifact
 
 
@@ -304,7 +319,7 @@ def record(chapter: str, values: Mapping[str, Any], folder: Path | str | None = 
         Name of the chapter's notebook without its suffix.
     values : mapping
         JSON-able; NumPy scalars and arrays become numbers and lists. ``"_run"`` is added: tier, versions, date and the
-        seconds since this module was imported.
+        seconds since this module was imported, without those spent waiting for what other processes trained.
     folder : path-like, optional
         Write here instead of among the results of the current `Run`.
 
@@ -434,10 +449,32 @@ def _check_config(config: dict[str, Any]) -> None:
             raise ValueError(f"config[{name!r}] is {config.get(name)!r}; expected an integer")
 
 
-def _train(config: dict[str, Any], train: Callable[[], Mapping[str, np.ndarray]], path: Path) -> Artifact:
+@contextmanager
+def _alone(path: Path) -> Iterator[float]:
+    """Hold the lock of a file, which is freed with the process whatever becomes of it; gives the seconds of waiting."""
+    global _STARTED
     path.parent.mkdir(parents=True, exist_ok=True)
     if not _writable(path.parent):  # said now, and not after an hour
         raise PermissionError(f"folder must be one that can be written; got {path.parent}")
+    lock, waited = FileLock(path.with_name(f".{path.name}.lock")), 0.0
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        begin = time.perf_counter()
+        if not current().quiet:
+            logging.getLogger(__name__).warning("%s is being trained by another process: waiting for it", path.name)
+        lock.acquire()
+        waited = time.perf_counter() - begin
+        _STARTED += waited
+    try:
+        yield waited
+    finally:
+        if os.name == "posix":  # elsewhere the lock does so itself, and what is open cannot be deleted
+            Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
+
+
+def _train(config: dict[str, Any], train: Callable[[], Mapping[str, np.ndarray]], path: Path) -> Artifact:
     start = time.perf_counter()
     trained = train()
     seconds = round(time.perf_counter() - start, 3)

@@ -1,8 +1,12 @@
 """Artefacts and results: kept whole, found again, and never mistaken for something else."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +72,7 @@ def test_a_checkout_keeps_its_runs_below_build(checkout):
     assert (run.home, run.retrain, run.quiet) == (checkout / "_build" / "smoke", True, False)
     assert store.Run.from_environment({"REDISCOVER_QUIET": "1"}, checkout).quiet
     assert store.Run.from_environment({"DASK_SCHEDULER_ADDRESS": "tcp://x"}, checkout).scheduler == "tcp://x"
+    assert store.Run.from_environment({"REDISCOVER_USED": "used.txt"}, checkout).used == Path("used.txt")
     assert not (checkout / "_build").exists()
 
 
@@ -125,9 +130,16 @@ def test_trains_once_and_loads_the_same(root):
     for name, array in weights().items():
         np.testing.assert_array_equal(second.arrays[name], array)
         assert second.arrays[name].dtype == array.dtype
+    assert files(root) == [f"_build/smoke/artifacts/demo-{store.key(CONFIG)}.npz"]
+
+
+def test_what_is_asked_for_is_noted_if_the_run_says_where(root, monkeypatch):
+    use(monkeypatch, root, used=root / "used.txt")
+    first = store.load_or_train(CONFIG, weights)
+    store.load_or_train(CONFIG, never)
+    store.load_or_train(CONFIG, weights, root / "elsewhere")
     name = f"demo-{store.key(CONFIG)}.npz"
-    assert files(root) == [f"_build/smoke/artifacts/{name}", "_build/smoke/used.txt"]
-    assert (root / "_build/smoke/used.txt").read_text(encoding="utf-8") == 2 * f"{name} {first.seconds}\n"
+    assert (root / "used.txt").read_text(encoding="utf-8") == 2 * f"{name} {first.seconds} 0.000\n"
 
 
 def test_tiers_do_not_share(root, monkeypatch):
@@ -231,6 +243,78 @@ def test_artefact_of_another_configuration_is_refused(tmp_path):
     path.rename(tmp_path / f"demo-{store.key(other)}.npz")
     with pytest.raises(ValueError, match=r"foreign, it holds the configuration .*'seed': 0.* instead of .*'seed': 7"):
         store.load_or_train(other, never, tmp_path)
+
+
+# --- one trains, the others wait
+
+ASKING = f"""
+import sys, time
+from pathlib import Path
+import numpy as np
+from rediscover import store
+
+def train():
+    Path("training").touch()
+    while not Path("go").exists():
+        time.sleep(0.02)
+    if sys.argv[1:] == ["fails"]:
+        raise RuntimeError("diverged")
+    return {{"w": np.ones(1)}}
+
+print(store.load_or_train({CONFIG}, train, "kept").fresh)
+"""
+
+
+@pytest.fixture
+def ask(tmp_path):
+    """Start processes that ask for one and the same artefact."""
+    started = []
+
+    def start(*how):
+        variables = os.environ | {"PYTHONPATH": str(Path(store.__file__).parents[1]), "REDISCOVER_QUIET": "0"}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+        started.append(subprocess.Popen([sys.executable, "-c", ASKING, *how], cwd=tmp_path, env=variables, **pipes))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("first_ends", "second_trains"), [("finishes", "False"), ("fails", "True"), ("is killed", "True")]
+)
+def test_who_asks_for_what_is_being_trained_waits(ask, tmp_path, first_ends, second_trains):
+    first = ask(first_ends)
+    while not (tmp_path / "training").exists():
+        assert first.poll() is None
+        time.sleep(0.02)
+    second = ask()
+    assert "is being trained by another process: waiting for it" in second.stderr.readline()
+    if first_ends == "is killed":
+        first.kill()
+    (tmp_path / "go").touch()
+    assert first.communicate(timeout=60)[0] == ("True\n" if first_ends == "finishes" else "")
+    assert second.communicate(timeout=60) == (f"{second_trains}\n", "")
+    assert files(tmp_path / "kept") == [f"demo-{store.key(CONFIG)}.npz"]
+
+
+def test_threads_wait_for_each_other_too(tmp_path):
+    def train():
+        time.sleep(0.3)
+        return weights()
+
+    fresh = []
+    threads = [
+        threading.Thread(target=lambda: fresh.append(store.load_or_train(CONFIG, train, tmp_path).fresh))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(fresh) == [False, False, True]
 
 
 # --- atomic_write, record, results
