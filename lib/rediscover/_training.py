@@ -45,8 +45,8 @@ def descend(model, loss, optimizer, batch, draws, packs: int) -> np.ndarray:
     return np.array([run(*map(tf.constant, pack)) for pack in progress(edges, packs)])
 
 
-def fit_or_restore(model, config: dict, fit, folder=None):
-    """Train `model` by ``fit()``, which gives losses, or fill it with the weights of an earlier such training.
+def fit_or_restore(model, config: dict, fit, folder, data: dict):
+    """Train `model` by ``fit()``, which gives losses; or fill it with the weights of an earlier training on `data`.
 
     Plain arrays load in every version of Keras; `.keras` files do not. The model gets the artefact as an attribute.
     """
@@ -55,7 +55,7 @@ def fit_or_restore(model, config: dict, fit, folder=None):
         loss = fit()
         return {f"weight {i:02d}": w for i, w in enumerate(model.get_weights())} | {"loss": loss}
 
-    artifact = store.load_or_train(config, train, folder)
+    artifact = store.load_or_train(config, train, folder, data)
     if not artifact.fresh:
         weights = [artifact.arrays[name] for name in sorted(artifact.arrays) if name.startswith("weight ")]
         model.set_weights(weights)

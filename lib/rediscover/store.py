@@ -244,12 +244,16 @@ def atomic_write(path: Path | str) -> Iterator[BinaryIO]:
 
 
 def load_or_train(
-    config: Mapping[str, Any], train: Callable[[], Mapping[str, np.ndarray]], folder: Path | str | None = None
+    config: Mapping[str, Any],
+    train: Callable[[], Mapping[str, np.ndarray]],
+    folder: Path | str | None = None,
+    data: Mapping[str, np.ndarray] | None = None,
 ) -> Artifact:
     """Read the artefact of a configuration, or train it and keep it.
 
     It is looked for among the artefacts of the current `Run`, then among the shipped ones. Loading runs no code. If
-    another process is training it already, this one waits, and loads what comes out.
+    another process is training it already, this one waits, and loads what comes out. In a configuration data have a
+    name only, so an artefact also remembers a digest of them, and is given for no others.
 
     Parameters
     ----------
@@ -260,6 +264,8 @@ def load_or_train(
         Takes nothing and returns the arrays by name. Only called if there is no artefact yet.
     folder : path-like, optional
         Look and keep here, and nowhere else.
+    data : mapping of str to array, optional
+        What is learned from. Their last bits may differ, as those of a simulation do on another machine.
 
     Returns
     -------
@@ -268,7 +274,8 @@ def load_or_train(
     Raises
     ------
     ValueError
-        If the configuration is incomplete, or if the file found is corrupt or belongs to another configuration.
+        If the configuration is incomplete, or if the file found is corrupt, belongs to another configuration, or was
+        trained on other data that have the same name.
     TypeError
         If `train` returns something other than numeric arrays by name. Nothing is kept then.
     FloatingPointError
@@ -298,12 +305,12 @@ def load_or_train(
     def find() -> Path | None:
         return next((place / name for place in places if (place / name).exists()), None)
 
-    waited = 0.0
+    waited, digest = 0.0, _digest(data or {})
     with ExitStack() as stack:
         if (found := find()) is None:
             waited = stack.enter_context(_alone(places[0] / name))
             found = find()  # who held the lock may just have kept it
-        artifact = _train(config, train, places[0] / name) if found is None else _load(config, found)
+        artifact = _train(config, train, places[0] / name, digest) if found is None else _load(config, found, digest)
     if run and run.used:  # `make chapters` ships what the run used, and nothing else
         with open(run.used, "a", encoding="utf-8") as used:
             used.write(f"{name} {artifact.seconds} {waited:.3f}\n")
@@ -449,6 +456,37 @@ def _check_config(config: dict[str, Any]) -> None:
             raise ValueError(f"config[{name!r}] is {config.get(name)!r}; expected an integer")
 
 
+def _digest(data: Mapping[str, np.ndarray]) -> dict[str, dict[str, list]]:
+    """Shape, mean, spread and projections of every array: one entry that moves shows in them, and last bits do not."""
+
+    def draw(rows: int, seed: int) -> np.ndarray:  # of NumPy's random numbers raw bits alone are promised to stay
+        return np.random.PCG64(seed).random_raw((rows, 8)) * 2.0**-63 - 1
+
+    digest = {}
+    for name, array in data.items():
+        rows = np.reshape(array, (len(array), -1)).astype(float)
+        mean = rows.mean()
+        rows -= mean
+        projected = np.einsum("nk,nk->k", draw(len(rows), 0), rows @ draw(rows.shape[1], 1))
+        numbers = [*(np.sqrt(rows.size) * np.array([mean, np.abs(rows).mean()])), *projected]
+        digest[name] = {"shape": list(np.shape(array)), "numbers": [float(x) for x in numbers]}
+    return digest
+
+
+def _difference(kept: Mapping[str, dict], given: Mapping[str, dict]) -> str | None:
+    """Say in what data differ from those that an artefact was trained on, or None if they do in rounding at most."""
+    if kept.keys() != given.keys():
+        return f"it knew {' and '.join(kept) or 'no data'}, and is given {' and '.join(given) or 'none'}"
+    for name in given:
+        before, now = kept[name]["shape"], given[name]["shape"]
+        if before != now:
+            return f"{name} had shape {tuple(before)}, and has {tuple(now)}"
+        before, now = np.array(kept[name]["numbers"]), np.array(given[name]["numbers"])
+        if np.abs(before - now).max() > 1e-13 * abs(now[0]) + 1e-8 * now[1]:
+            return f"{name} holds other numbers"
+    return None
+
+
 @contextmanager
 def _alone(path: Path) -> Iterator[float]:
     """Hold the lock of a file, which is freed with the process whatever becomes of it; gives the seconds of waiting."""
@@ -474,7 +512,9 @@ def _alone(path: Path) -> Iterator[float]:
         lock.release()
 
 
-def _train(config: dict[str, Any], train: Callable[[], Mapping[str, np.ndarray]], path: Path) -> Artifact:
+def _train(
+    config: dict[str, Any], train: Callable[[], Mapping[str, np.ndarray]], path: Path, digest: dict[str, dict]
+) -> Artifact:
     start = time.perf_counter()
     trained = train()
     seconds = round(time.perf_counter() - start, 3)
@@ -490,7 +530,7 @@ def _train(config: dict[str, Any], train: Callable[[], Mapping[str, np.ndarray]]
                 " learning rate, a longer schedule or another seed, and look at the data for a few huge values"
             )
     versions = library_versions()
-    meta = {"config": config, "seconds": seconds, "versions": versions, "arrays": sorted(arrays)}
+    meta = {"config": config, "seconds": seconds, "versions": versions, "arrays": sorted(arrays), "data": digest}
     packed = np.frombuffer(to_json(meta, "config").encode(), np.uint8)
     try:
         with atomic_write(path) as file:
@@ -500,7 +540,7 @@ def _train(config: dict[str, Any], train: Callable[[], Mapping[str, np.ndarray]]
     return Artifact(arrays, config, seconds, versions, fresh=True)
 
 
-def _load(config: dict[str, Any], path: Path) -> Artifact:
+def _load(config: dict[str, Any], path: Path, digest: dict[str, dict]) -> Artifact:
     def refuse(what: str) -> ValueError:
         return ValueError(f"{path}: {what}; delete the file, or run with RETRAIN=1, to train it again")
 
@@ -513,11 +553,17 @@ def _load(config: dict[str, Any], path: Path) -> Artifact:
         meta = json.loads(arrays.pop(_META).tobytes())
         seconds, versions = float(meta["seconds"]), dict(meta["versions"])
         expected = meta["arrays"]
-        found = meta["config"]
+        found, kept = meta["config"], meta.get("data", {})
     except (KeyError, TypeError, ValueError) as error:
         raise refuse("foreign, it holds no configuration of this library") from error
     if found != config:
         raise refuse(f"foreign, it holds the configuration {found} instead of {config}")
     if sorted(arrays) != expected:
         raise refuse(f"corrupt, it holds the arrays {sorted(arrays)} instead of {expected}")
+    if difference := _difference(kept, digest):
+        raise ValueError(
+            f"{path}: trained on other data of the same name: {difference}. Give these a name of their own, a Dataset"
+            " by dataclasses.replace(data, density=..., origin={}), windows by another identity; or delete the file, if"
+            " nobody needs those any more"
+        )
     return Artifact(arrays, config, seconds, versions, fresh=False)

@@ -317,6 +317,70 @@ def test_threads_wait_for_each_other_too(tmp_path):
     assert sorted(fresh) == [False, False, True]
 
 
+# --- the data that an artefact was trained on
+
+ROWS = np.random.default_rng(0).normal(-0.65, 0.2, (17_500, 40))
+
+
+def moved(array, share=0.01):
+    """One entry off by a share of the spread."""
+    array = array.copy()
+    array[12_345, 6] += share * array.std()
+    return array
+
+
+def swapped(array):
+    array = array.copy()
+    array[[7, 9_000]] = array[[9_000, 7]]
+    return array
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-30, 1e100])
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (moved, "V holds other numbers"),
+        (swapped, "V holds other numbers"),
+        (lambda V: V[::-1], "V holds other numbers"),
+        (lambda V: V + 1e-3 * np.ptp(V), "V holds other numbers"),
+        (lambda V: 1.001 * V, "V holds other numbers"),
+        (lambda V: V.reshape(-1, 80), r"V had shape \(17500, 40\), and has \(8750, 80\)"),
+        (lambda V: V[:-1], r"V had shape \(17500, 40\), and has \(17499, 40\)"),
+    ],
+    ids=["one entry", "two rows", "order", "zero", "size", "shape", "length"],
+)
+def test_artefact_is_given_for_its_own_data_only(tmp_path, change, says, size):
+    store.load_or_train(CONFIG, weights, tmp_path, {"V": size * ROWS})
+    assert not store.load_or_train(CONFIG, never, tmp_path, {"V": size * ROWS}).fresh
+    with pytest.raises(
+        ValueError, match=rf"npz: trained on other data of the same name: {says}\. Give these a name of"
+    ):
+        store.load_or_train(CONFIG, never, tmp_path, {"V": change(size * ROWS)})
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e7])
+def test_last_bits_are_no_other_data(tmp_path, offset):
+    """Another machine or NumPy simulates with other ones, and sums in another order."""
+    noise = 1 + 1e-14 * np.random.default_rng(1).standard_normal(ROWS.shape)
+    store.load_or_train(CONFIG, weights, tmp_path, {"V": ROWS + offset, "w": np.zeros(3)})
+    again = {"w": np.zeros(3), "V": np.asfortranarray((ROWS + offset) * noise)}
+    assert not store.load_or_train(CONFIG, never, tmp_path, again).fresh
+
+
+def test_digest_does_not_depend_on_version_or_machine(tmp_path):
+    """Kept in shipped files: as it is, whatever draws its projections."""
+    digest = store._digest({"x": np.arange(6.0).reshape(3, 2)})["x"]
+    assert digest["shape"] == [3, 2]
+    assert digest["numbers"][:4] == pytest.approx([6.1237243569, 3.6742346142, 0.1522239143, -0.5024255132], rel=1e-9)
+
+
+def test_which_data_there_were_counts(tmp_path):
+    store.load_or_train(CONFIG, weights, tmp_path, {"V": ROWS})
+    for other in ({"V": ROWS, "told": ROWS}, {"density": ROWS}, None):
+        with pytest.raises(ValueError, match=r"it knew V, and is given (V and told|density|none)"):
+            store.load_or_train(CONFIG, never, tmp_path, other)
+
+
 # --- atomic_write, record, results
 
 
