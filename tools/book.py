@@ -19,6 +19,7 @@ import math
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -181,9 +182,10 @@ def execute(todo: list[Path], home: Path, jobs: int) -> Iterator[tuple[Path, flo
             for chapter in [c for c, (process, _) in running.items() if process.poll() is not None]:
                 process, began = running.pop(chapter)
                 seconds, waited = time.perf_counter() - began, sum(row.waited for row in asked(home, chapter))
-                if process.returncode:
+                if code := process.returncode:
+                    how = "failed" if code > 0 else f"was killed ({signal.Signals(-code).name})"
                     stopped = f"; stopped: {at_work()}" if running else ""
-                    what = f"{chapter.stem} failed after {seconds:.0f} s{stopped}{again}"
+                    what = f"{chapter.stem} {how} after {seconds:.0f} s{stopped}{again}"
                     sys.exit(f"{what}; see {home / 'unfinished' / chapter.name}")
                 besides = f", and {waited:.0f} s of waiting for what another one trained" if waited >= 1 else ""
                 print(f"{chapter.stem}: {seconds - waited:.0f} s{besides}", flush=True)

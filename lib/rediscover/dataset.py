@@ -56,7 +56,7 @@ class Dataset:
     Attributes
     ----------
     potential, density : numpy.ndarray
-        Shape (n, sites), float64; density at the right edge of every site.
+        Shape (n, sites), float64, in any units; density at the right edge of every site.
     spacing : float
         Length of a site.
     energy : float

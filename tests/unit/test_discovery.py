@@ -145,3 +145,12 @@ def test_without_both_readouts_there_is_no_verdict(no_training):
     gru = Translator(units=4, potential=(-0.65, 0.2))
     found = discovery.investigate(gru, train, test, scans=[["mlp", "mlp", [1]]], **TINY)
     assert list(found["losses"]) == ["mlp, mlp update"] and found["coefficients"] == {} and "verdict" not in found
+
+
+def test_populations_that_are_kept_belong_to_their_translator_and_pairs(tmp_path, no_training):
+    plan = {"scans": [["linear", "linear", [1]]], "folder": tmp_path, **TINY}
+    for seed, world in ((0, 0), (1, 0), (0, 1)):  # another translator, other pairs
+        train, test = dataset.simulate(30, sites=12, seed=world).split(20, 10)
+        again = [discovery.investigate(Translator(units=4, seed=seed), train, test, **plan)["losses"] for _ in range(2)]
+        assert np.array_equal(*(losses["linear"][1] for losses in again))
+    assert len(list(tmp_path.iterdir())) == 3
