@@ -1,6 +1,6 @@
 PYTHON ?= python3
 TIER ?= standard
-JOBS ?= 2
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 RECORD ?= 0
 GH ?= gh
 
@@ -16,6 +16,7 @@ BIN := .venv/bin
 ISOLATED := $(BIN)/python -I tools/environment.py
 RUNNER := $(ISOLATED) $(BIN)/python tools/book.py
 RETRAINING := $(if $(filter 1,$(RETRAIN)),--retrain)
+RUNNING = $(RETRAINING) --jobs $(JOBS)
 NBVAL := --nbval-current-env --nbval-cell-timeout=3600
 export RECORD
 # What a target does not say otherwise.
@@ -44,12 +45,12 @@ latest: install  ## over the pins, the newest versions that pyproject.toml and j
 	sed -nE '/^(ruff|jupyter-book)=/d; s/==.*//p' requirements.txt >.venv/latest.txt
 	$(PIP) --upgrade "jupyter-book>=1.0.4,<2" -r .venv/latest.txt $$($(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*p["dependencies"], *p["optional-dependencies"]["scale"])')
 
-book: install  ## run every chapter, build the site [TIER=smoke: tiny sizes] [RETRAIN=1: no shipped artefacts]
-	$(RUNNER) run --tier $(TIER) $(RETRAINING)
+book: install  ## run every chapter, build the site [TIER=smoke: tiny sizes] [RETRAIN=1: no shipped artefacts] [JOBS=1: one by one]
+	$(RUNNER) run --tier $(TIER) $(RUNNING)
 	$(RUNNER) site --tier $(TIER)
 
-chapters: install  ## run every chapter at standard size and write the run back into book/ [RETRAIN=1]
-	$(RUNNER) run $(RETRAINING)
+chapters: install  ## run every chapter at standard size and write the run back into book/ [RETRAIN=1] [JOBS=1]
+	$(RUNNER) run $(RUNNING)
 	$(RUNNER) publish
 
 sweeps: install  ## run the sweeps of chapter 09, hours, and pack their rows into book/sweeps; goes on after a stop [JOBS=2] [RETRAIN=1]

@@ -14,7 +14,7 @@ from rediscover.distiller import Distiller, PopulationError, Schedule, Windows
 from rediscover.law import Law
 
 CHAINS, UNITS, BATCH, EPOCHS, RATE = 6000, 64, 128, 12, 6e-3
-STEPS, MEMBERS = 100, 8
+STEPS, MEMBERS = 200, 8
 
 
 def fresh(train, *args, **kwargs):
@@ -155,7 +155,7 @@ def compare():
     else:
         yield Comparison(name, ours, f"torch.nn.GRU (R² {torch_[1]:.3f})", torch_[0], 2)
 
-    model = translator.Translator("gru", UNITS, *train.standardisation())
+    model = translator.Translator("gru", UNITS, **train.standardisation())
     hidden, density = model.hidden_states(train.potential), train.density
     for readout in ("mlp", "quadratic"):
         windows = Windows(hidden, model.standardise(train.potential), hidden if readout == "mlp" else density)
@@ -167,7 +167,7 @@ def compare():
             yield Comparison(name, eight, "its matrix products, NumPy's", of_products(), 1 / 3)
 
     coefficients = np.random.default_rng(0).normal(0, 0.1, (3, 2, 2)) + np.eye(2)
-    law, form = Law(coefficients, *train.standardisation(), train.spacing), np.eye(2)
+    law, form = Law(coefficients, *model.potential, train.spacing), np.eye(2)
     start, V = np.ones((len(train), 2)), train.potential
 
     def by_law():

@@ -273,7 +273,7 @@ def _baseline(measure: Callable[[np.ndarray], np.ndarray], V: np.ndarray, c: Map
 
 def _translator(train: Dataset, c: Mapping[str, Any], folder: str) -> Translator:
     if c["control"] == "untrained":
-        return Translator(c["cell"], c["units"], *train.standardisation(), seed=c["seed"])
+        return Translator(c["cell"], c["units"], **train.standardisation(), seed=c["seed"])
     if c["control"] == "shuffled":
         mixed = np.random.default_rng([c["seed"], 4]).permutation(train.density)
         train = Dataset(train.potential, mixed, train.spacing)

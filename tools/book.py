@@ -3,35 +3,35 @@
 A run writes below _build/<tier>/ only:
 
     notebooks/    the executed chapters, each moved here when it is complete
-    unfinished/   the chapter being executed, or the one that failed, with its traceback
+    unfinished/   the chapters being executed, or those that were stopped, the failed one with its traceback
     results/      what the chapters measured, and costs.json: how long each took
     images/       figures that other pages show
     artifacts/    what was trained in this run
-    used.txt      the artefacts that the chapters asked for, with their training time in seconds
+    used/         the artefacts that each chapter asked for, with the seconds of their training and of waiting for it
     state.json    how far the run came
-    kernels.txt   what the kernels said to the terminal, beside what stands in the notebooks
+    kernels/      what each kernel said to the terminal, beside what stands in the notebook
 """
 
 import argparse
 import hashlib
 import json
+import math
 import os
 import platform
-import re
 import shutil
+import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterable
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from glob import escape
 from importlib import metadata
 from pathlib import Path
+from typing import NamedTuple
 
 import nbformat
-import papermill
 
 import claims
 import contents
@@ -42,176 +42,175 @@ from rediscover import store
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "book"
 BUILD = ROOT / "_build"
-SHIPPED_LIMIT = 20e6  # bytes of artefacts
-TIMEOUT = 3600  # seconds a cell
-# What TensorFlow says on stderr when it compiles for the first time; no environment variable silences it.
-XLA = re.compile(
-    r"(WARNING: All log messages before absl.*\n|[IWE]\d{4} .*(XLA|cluster|device_compiler|service\.cc).*\n)+"
-)
+SHIPPED_LIMIT = 25e6  # bytes of artefacts
+HEARTBEAT = 30.0  # seconds
 
 
 # --- run
 
 
-def run(tier: str, retrain: bool) -> None:
-    """Execute every chapter; stop at the first that fails."""
+def run(tier: str, retrain: bool, jobs: int) -> None:
+    """Execute every chapter, as many side by side as there are jobs; stop at the first that fails."""
     home, mode = BUILD / tier, "retrain" if retrain and tier == "standard" else tier
-    costs = read_costs()
-    state = start(home, mode)
+    costs, state = read_costs(), start(home, mode)
     todo = [c for c in chapters() if state["finished"].get(c.stem) != fingerprint(c)]
-    announce(mode, todo, costs.get(mode, {}).get("chapters", {}), resumed=len(chapters()) - len(todo))
+    jobs = min(jobs, len(chapters()))
+    known = costs.setdefault(mode, {"chapters": {}})
+    announce(mode, todo, known, jobs)
 
     os.environ.update(REDISCOVER_TIER=tier, REDISCOVER_RETRAIN="0" if mode == "standard" else "1")
-    packages = ["numpy", "scipy", "matplotlib", "tensorflow", "keras", "papermill", "jupyter-book"]
-    costs[mode] = {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "cores": os.cpu_count(),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
-        "chapters": {c.stem: costs[mode]["chapters"][c.stem] for c in chapters() if c not in todo},
-    }
-    for chapter in todo:
+    if jobs > 1:  # or every kernel would start threads for all cores
+        threads = str(max(1, os.cpu_count() // jobs))
+        os.environ.update(TF_NUM_INTRAOP_THREADS=threads, TF_NUM_INTEROP_THREADS=threads)
+    costs[mode] = entry = about(known, jobs)
+    took, begin, before = {}, time.perf_counter(), state["wall"].get(str(jobs), 0.0)
+    appendix = [c for c in todo if c.stem == contents.APPENDIX]
+    others = in_order([c for c in todo if c not in appendix], known["chapters"], jobs)
+
+    def keep(whole: bool = False) -> None:
+        state["wall"][str(jobs)] = round(before + time.perf_counter() - begin, 1)
+        if whole and len(state["wall"]) == 1:  # else other jobs began this run
+            entry["wall"] |= state["wall"]
         write_json(home / "results" / "costs.json", costs)
-        before, begin = used(home), time.perf_counter()
-        execute(chapter, home)
-        seconds, asked = time.perf_counter() - begin, used(home)
-        training = sum(asked[name] for name in asked.keys() - before.keys())
-        costs[mode]["chapters"][chapter.stem] = {"seconds": round(seconds, 1), "training": round(training, 1)}
-        state["finished"][chapter.stem] = fingerprint(chapter)
         write_json(home / "state.json", state)
-        print(f"{chapter.stem}: {seconds:.0f} s", flush=True)
-    write_json(home / "results" / "costs.json", costs)
-    write_json(home / "state.json", state | {"complete": True})
-    total = sum(entry["seconds"] for entry in costs[mode]["chapters"].values())
-    print(f"\n{mode} run of {len(chapters())} chapters: {total / 60:.1f} minutes")
-    for name, entry in costs[mode]["chapters"].items():
-        print(f"  {entry['seconds']:8.1f} s  {name}")
+
+    try:
+        for part in (others, appendix):
+            with closing(execute(part, home, jobs)) as complete:
+                for chapter, seconds in complete:
+                    took[chapter.stem] = round(seconds, 1)
+                    if jobs == 1:  # beside others it takes longer, and finds trained what it would train by itself
+                        cost = {"seconds": took[chapter.stem], "training": training(home, chapter)}
+                        entry["chapters"][chapter.stem] = cost | {"cores": os.cpu_count()}
+                    state["finished"][chapter.stem] = fingerprint(chapter)
+                    keep()
+            keep(whole=True)  # before the appendix, which shows it
+        state["complete"] = True
+    finally:
+        keep()
+    print(f"\n{mode} run, {jobs} at a time: {state['wall'][str(jobs)] / 60:.1f} minutes")
+    for chapter in todo:
+        print(f"  {took[chapter.stem]:8.1f} s  {chapter.stem}")
 
 
 def start(home: Path, mode: str) -> dict:
     """Clear the ground for a run, or pick up an interrupted retraining where it stopped."""
-    state = read_json(home / "state.json", {"mode": mode, "complete": False, "finished": {}})
+    state = read_json(home / "state.json", {"mode": mode, "complete": True})
     if mode == "retrain" and state["mode"] == mode and not state["complete"]:
-        return state
+        return {"wall": {}} | state
     for path in sorted(home.iterdir()) if home.exists() else []:
         if mode == "standard" and path.name == "artifacts":
             continue  # their keys say whether they still fit
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    state = {"mode": mode, "complete": False, "finished": {}}
+    state = {"mode": mode, "complete": False, "finished": {}, "wall": {}}
     write_json(home / "state.json", state)
     return state
 
 
-def announce(mode: str, todo: list[Path], known: dict, resumed: int) -> None:
+def announce(mode: str, todo: list[Path], known: dict, jobs: int) -> None:
     """Say what will happen, and how long it took the last time."""
-    print(f"{mode} run of {len(todo)} chapters", end="")
+    resumed = len(chapters()) - len(todo)
+    print(f"{mode} run of {len(todo)} chapters, {jobs} at a time", end="")
     print(f", after {resumed} that an interrupted run had finished" if resumed else "", end=": ")
-    measured = [known[c.stem]["seconds"] for c in todo if c.stem in known]
-    if not measured:
+    measured = [known["chapters"][c.stem]["seconds"] for c in todo if c.stem in known["chapters"]]
+    expected, few = None if resumed else known.get("wall", {}).get(str(jobs)), ""
+    if measured and expected is None:
+        expected = max(*measured, sum(measured) / jobs)
+        few = "" if len(measured) == len(todo) else f" (only {len(measured)} of them were)"
+    if expected is None:
         print("not measured yet, so no time can be told", flush=True)
-        return
-    print(f"about {sum(measured) / 60:.1f} minutes expected, as measured the last time", end="")
-    print("" if len(measured) == len(todo) else f" (only {len(measured)} of them were)", flush=True)
+    else:
+        print(f"about {expected / 60:.1f} minutes expected, as measured the last time{few}", flush=True)
 
 
-def execute(chapter: Path, home: Path) -> None:
-    """Run one chapter with papermill, and keep its notebook only if it came to the end."""
-    unfinished, target = home / "unfinished" / chapter.name, home / "notebooks" / chapter.name
-    for folder in (unfinished.parent, target.parent):
-        folder.mkdir(parents=True, exist_ok=True)
-    begin = time.perf_counter()
-    try:
-        with heartbeat(chapter.stem), aside(home / "kernels.txt"):
-            papermill.execute_notebook(
-                str(chapter),
-                str(unfinished),
-                kernel_name="python3",
-                cwd=str(BOOK),
-                execution_timeout=TIMEOUT,
-                progress_bar={"desc": chapter.stem} if sys.stderr.isatty() else False,
-            )
-    except (Exception, KeyboardInterrupt) as error:
-        interrupted = isinstance(error, KeyboardInterrupt)
-        what = (
-            f"{chapter.stem} {'was interrupted' if interrupted else 'failed'} after {time.perf_counter() - begin:.0f} s"
-        )
-        again = "; RETRAIN=1 goes on from here" if read_json(home / "state.json")["mode"] == "retrain" else ""
-        print(f"{error}\n{what}{again}; see {unfinished}", file=sys.stderr, flush=True)
-        if interrupted:
-            os._exit(130)  # at once: what asyncio says of the tasks left behind would bury the line above
-        sys.exit(1)
-    done = clean(nbformat.read(unfinished, as_version=4))
-    if lost := without_picture(done):
-        sys.exit(f"{chapter.stem} has a caption but no picture in {', '.join(lost)}; see {unfinished}")
-    contents.write(target, nbformat.writes(done).rstrip("\n") + "\n")
-    unfinished.unlink()
+def about(known: dict, jobs: int) -> dict:
+    """What is noted of a run, with the seconds of whole runs by their number of jobs, and those of every chapter.
 
-
-def without_picture(notebook: nbformat.NotebookNode) -> list[str]:
-    """Cells that promise a figure and show none, as if drawn for no screen; each by its name."""
-    lost = []
-    for number, cell in enumerate(notebook.cells, 1):
-        figure = cell.metadata.get("mystnb", {}).get("figure")
-        kinds = [kind for output in cell.get("outputs", []) for kind in output.get("data", {})]
-        if figure and not any(kind.startswith("image/") for kind in kinds):
-            lost.append(f"cell {number} ({figure.get('name', 'without a name')})")
-    return lost
-
-
-@contextmanager
-def heartbeat(name: str, every: float = 30.0):
-    """Where no progress bar can be drawn, show a sign of life now and then."""
-    done, begin = threading.Event(), time.perf_counter()
-
-    def beat() -> None:
-        while not done.wait(every):
-            print(f"{name}: {time.perf_counter() - begin:.0f} s ...", flush=True)
-
-    if not sys.stderr.isatty():
-        print(f"{name} ...", flush=True)
-        threading.Thread(target=beat, daemon=True).start()
-    try:
-        yield
-    finally:
-        done.set()
-
-
-@contextmanager
-def aside(path: Path):
-    """Give what a kernel says to the terminal a file of its own: TensorFlow repeats there what the notebook shows."""
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    with open(path, "ab") as file, os.fdopen(terminal, "w", encoding="utf-8", buffering=1) as stderr:
-        os.dup2(file.fileno(), 2)
-        sys.stderr, old = stderr, sys.stderr
-        try:
-            yield
-        finally:
-            sys.stderr = old
-            os.dup2(terminal, 2)
-
-
-def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Drop what differs from run to run or machine to machine: times, versions, the runner's own notes."""
-    notebook.metadata = {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
+    A chapter is measured when it runs by itself, with one job; until then stands what is known of it.
+    """
+    packages = ["numpy", "scipy", "matplotlib", "tensorflow", "keras", "papermill", "jupyter-book"]
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cores": os.cpu_count(),
+        "jobs": jobs,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
+        "wall": dict(known.get("wall", {})),
+        "chapters": {c.stem: known["chapters"][c.stem] for c in chapters() if c.stem in known["chapters"]},
     }
-    for cell in notebook.cells:
-        cell.metadata = {k: cell.metadata[k] for k in ("mystnb", "tags") if cell.metadata.get(k)}
-        if cell.cell_type == "code":
-            cell.outputs = joined(o for o in cell.outputs if not (o.get("name") == "stderr" and XLA.fullmatch(o.text)))
-    return notebook
 
 
-def joined(outputs: Iterable[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
-    """Put together what a cell printed at once: on a busy machine one line may arrive in two pieces."""
-    whole: list = []
-    for output in outputs:
-        if whole and output.output_type == "stream" == whole[-1].output_type and output.name == whole[-1].name:
-            whole[-1].text += output.text
-        else:
-            whole.append(output)
-    return whole
+def in_order(todo: list[Path], known: dict, jobs: int) -> list[Path]:
+    """One by one as in the book; side by side first what takes longest, with all that has to wait for it."""
+    needs = {chapter: waits_for(chapter) for chapter in todo}
+
+    def ahead(chapter: Path) -> float:
+        own = known[chapter.stem]["seconds"] if chapter.stem in known else math.inf
+        return own + max((ahead(later) for later in todo if chapter.stem in needs[later]), default=0.0)
+
+    return todo if jobs == 1 else sorted(todo, key=ahead, reverse=True)
+
+
+def waits_for(chapter: Path) -> set[str]:
+    """The earlier chapters that one names in its code: it reads what they recorded, so they have to be complete."""
+    cells = nbformat.read(chapter, as_version=4).cells
+    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    return {c.stem for c in chapters()[: chapters().index(chapter)] if f'"{c.stem}"' in code}
+
+
+def execute(todo: list[Path], home: Path, jobs: int) -> Iterator[tuple[Path, float]]:
+    """Run chapters, in this order if none has to wait; give each that is complete, and its seconds without waiting.
+
+    The first that fails ends the others, and so does an interruption: what was trained by then is kept.
+    """
+    todo, running = list(todo), {}
+    needs, bar = {chapter: waits_for(chapter) for chapter in todo}, jobs == 1 and sys.stderr.isatty()
+    again = "; RETRAIN=1 goes on from here" if read_json(home / "state.json")["mode"] == "retrain" else ""
+
+    def at_work() -> str:
+        return ", ".join(f"{c.stem} ({time.perf_counter() - began:.0f} s)" for c, (_, began) in running.items())
+
+    said = time.perf_counter()
+    try:
+        while todo or running:
+            missing = {chapter.stem for chapter in [*todo, *running]}
+            for chapter in [c for c in todo if not needs[c] & missing][: jobs - len(running)]:
+                todo.remove(chapter)
+                running[chapter] = launch(chapter, home, bar), time.perf_counter()
+                if not bar:
+                    print(f"{chapter.stem} ...", flush=True)
+            time.sleep(0.05)
+            for chapter in [c for c, (process, _) in running.items() if process.poll() is not None]:
+                process, began = running.pop(chapter)
+                seconds, waited = time.perf_counter() - began, sum(row.waited for row in asked(home, chapter))
+                if code := process.returncode:
+                    how = "failed" if code > 0 else f"was killed ({signal.Signals(-code).name})"
+                    stopped = f"; stopped: {at_work()}" if running else ""
+                    what = f"{chapter.stem} {how} after {seconds:.0f} s{stopped}{again}"
+                    sys.exit(f"{what}; see {home / 'unfinished' / chapter.name}")
+                besides = f", and {waited:.0f} s of waiting for what another one trained" if waited >= 1 else ""
+                print(f"{chapter.stem}: {seconds - waited:.0f} s{besides}", flush=True)
+                yield chapter, seconds - waited
+            if not bar and time.perf_counter() > said + HEARTBEAT:
+                said = time.perf_counter()
+                print(f"{at_work()} ...", flush=True)
+    except KeyboardInterrupt:
+        print(f"\ninterrupted: {at_work()}{again}; see {home / 'unfinished'}", file=sys.stderr, flush=True)
+        sys.exit(130)
+    finally:
+        for process, _ in running.values():
+            process.stdin.close()  # which ends it, with its kernel
+        for process, _ in running.values():
+            process.wait()
+
+
+def launch(chapter: Path, home: Path, bar: bool) -> subprocess.Popen:
+    """Start a chapter in a process of its own, which does not hear an interruption at the terminal: see `execute`."""
+    used = home / "used" / f"{chapter.stem}.txt"
+    used.parent.mkdir(parents=True, exist_ok=True)
+    used.unlink(missing_ok=True)  # of a run that was interrupted
+    command = [sys.executable, ROOT / "tools" / "chapter.py", chapter, home, *(["--bar"] if bar else [])]
+    variables = os.environ | {"REDISCOVER_USED": str(used)}
+    return subprocess.Popen(command, stdin=subprocess.PIPE, env=variables, start_new_session=True)
 
 
 # --- site
@@ -262,7 +261,8 @@ def publish() -> None:
     home = BUILD / "standard"
     check_complete("standard")
     shipped = BOOK / "artifacts"
-    places = {name: next(p for p in (home / "artifacts", shipped) if (p / name).exists()) for name in used(home)}
+    used = {row.name for chapter in chapters() for row in asked(home, chapter)}
+    places = {name: next(p for p in (home / "artifacts", shipped) if (p / name).exists()) for name in used}
     size = sum((place / name).stat().st_size for name, place in places.items())
     if size > SHIPPED_LIMIT:
         sys.exit(f"the run used {size / 1e6:.1f} MB of artefacts; at most {SHIPPED_LIMIT / 1e6:.0f} MB can be shipped")
@@ -284,7 +284,7 @@ def publish() -> None:
 
 
 def chapters() -> list[Path]:
-    """The notebooks, in the order in which they run: the appendix, which shows what the others cost, comes last."""
+    """The notebooks in the order of the book, but for the appendix: it shows what the others cost, and comes last."""
     return contents.notebooks(ROOT)
 
 
@@ -305,10 +305,25 @@ def check_complete(tier: str) -> None:
         sys.exit(f"no complete {tier} run of the chapters as they are now: run them first (make book TIER={tier})")
 
 
-def used(home: Path) -> dict[str, float]:
-    path = home / "used.txt"
+class Asked(NamedTuple):
+    """An artefact that a chapter asked for, with the seconds of its training and those that it was waited for."""
+
+    name: str
+    seconds: float
+    waited: float
+
+
+def asked(home: Path, chapter: Path) -> list[Asked]:
+    path = home / "used" / f"{chapter.stem}.txt"
     rows = [line.split() for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
-    return {name: float(seconds) for name, seconds in rows}
+    return [Asked(name, float(seconds), float(waited)) for name, seconds, waited in rows]
+
+
+def training(home: Path, chapter: Path) -> float:
+    """Seconds that those artefacts took to train which this chapter is the first in the book to ask for."""
+    earlier = {row.name for c in chapters()[: chapters().index(chapter)] for row in asked(home, c)}
+    new = {row.name: row.seconds for row in asked(home, chapter) if row.name not in earlier}
+    return round(sum(new.values()), 1)
 
 
 def read_costs() -> dict:
@@ -319,7 +334,8 @@ def read_costs() -> dict:
         for mode, entry in entries.items():
             old = costs.get(mode, {"date": "", "chapters": {}})
             older, newer = sorted((old, entry), key=lambda e: e["date"])
-            costs[mode] = {**newer, "chapters": {**older["chapters"], **newer["chapters"]}}
+            joined = {part: older.get(part, {}) | newer.get(part, {}) for part in ("wall", "chapters")}
+            costs[mode] = newer | joined
     return costs
 
 
@@ -350,6 +366,7 @@ def main() -> None:
     running = commands.add_parser("run", help="execute every chapter")
     running.add_argument("--tier", choices=("smoke", "standard"), default="standard")
     running.add_argument("--retrain", action="store_true", help="without the shipped artefacts; can be interrupted")
+    running.add_argument("--jobs", type=int, default=os.cpu_count(), help="chapters side by side; else one a core")
     building = commands.add_parser("site", help="build the site into _build/html")
     building.add_argument(
         "--tier", choices=("smoke", "standard"), help="from this run; else from the committed chapters"
@@ -358,7 +375,9 @@ def main() -> None:
     options = parser.parse_args()
     environment.isolate()
     if options.command == "run":
-        run(options.tier, options.retrain)
+        if options.jobs < 1:
+            parser.error(f"--jobs must be at least 1; got {options.jobs}")
+        run(options.tier, options.retrain, options.jobs)
     elif options.command == "site":
         print(f"\nopen {site(options.tier, ROOT)}")
     else:

@@ -26,7 +26,7 @@ LIMIT = 600  # seconds a chapter
 # What Colab had in November 2026 of the packages that the chapters import; the rest follows from these.
 VERSIONS = {
     "tensorflow": "2.20.0", "keras": "3.13.2", "numpy": "2.1.3", "scipy": "1.16.3", "matplotlib": "3.10.7",
-    "ipython": "7.34.0", "ipykernel": "6.17.1", "scikit-learn": "1.6.1", "tqdm": "4.67.1",
+    "filelock": "3.20.0", "ipython": "7.34.0", "ipykernel": "6.17.1", "scikit-learn": "1.6.1", "tqdm": "4.67.1",
 }  # fmt: skip
 RUNNER = ["nbclient==0.10.2", "nbformat==5.10.4"]  # Colab's own front end in real life
 PYTHONS = ["python3.13", "python3.12", "python3.11", "python3"]  # Colab's own, and the nearest to it
@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="chapters, by the beginning of their names; all if none is named")
     options = parser.parse_args()
     origin, copy = HOME / "origin.git", HOME / "copy"
-    chapters = [p for p in contents.notebooks() if p.stem != "how_it_was_made"]
+    chapters = [p for p in contents.notebooks() if p.stem != contents.APPENDIX]
     chosen = [p for p in chapters if not options.names or p.stem.startswith(tuple(options.names))]
     if not chosen:
         parser.error(

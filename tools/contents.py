@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FILES = [".gitattributes", ".gitignore", "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "Makefile"]
 FILES += ["README.md", "_config.yml", "_toc.yml", "conftest.py", "pyproject.toml", "requirements.txt"]
 FOLDERS = [".ci", ".github", "benchmarks", "book", "lib", "tests", "tools"]
+APPENDIX = "how_it_was_made"  # shows what the other chapters cost
 MADE = ("__pycache__", ".egg-info", ".ipynb_checkpoints", ".DS_Store")
 
 
@@ -26,9 +27,9 @@ def pages(root: Path = ROOT) -> list[Path]:
 
 
 def notebooks(root: Path = ROOT) -> list[Path]:
-    """The pages that run, in the order in which they do: the appendix, which shows what the others cost, comes last."""
+    """The pages that run, in the order of the book, but for the appendix, which has to come last."""
     found = [page for page in pages(root) if page.suffix == ".ipynb"]
-    return sorted(found, key=lambda path: path.stem == "how_it_was_made")
+    return sorted(found, key=lambda path: path.stem == APPENDIX)
 
 
 def files(root: Path = ROOT) -> list[Path]:

@@ -57,7 +57,8 @@ def bundle(pages: Path, into: Path) -> Path:
 def sign(pages: Path, mode: str, costs: dict) -> None:
     """End every page with a line that says which run it shows, and where to turn if something is wrong."""
     for path in sorted([*pages.glob("*.ipynb"), *pages.glob("*.md")]):
-        line = f'<p class="colophon">{colophon(path.stem, mode, costs.get(mode, {}), stamp.address())}</p>'
+        run = costs.get(mode) if path.suffix == ".ipynb" else None
+        line = f'<p class="colophon">{colophon(path.stem, mode, run, stamp.address())}</p>'
         if path.suffix == ".md":
             path.write_text(f"{path.read_text(encoding='utf-8').rstrip()}\n\n{line}\n", encoding="utf-8")
         else:
@@ -66,17 +67,19 @@ def sign(pages: Path, mode: str, costs: dict) -> None:
             path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
 
 
-def colophon(page: str, mode: str, run: dict, address: str) -> str:
+def colophon(page: str, mode: str, run: dict | None, address: str) -> str:
     """The words of that line: edition, date, versions and cost, the download, and a report with page and edition."""
     edition = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    words, cost = [f"Edition {edition}."], run.get("chapters", {}).get(page)
-    if cost:
-        date, took = datetime.fromisoformat(run["date"]), f"{cost['seconds']:.0f} s"
+    words = [f"Edition {edition}."]
+    if run:
+        date = datetime.fromisoformat(run["date"])
         versions = ", ".join(f"{name} {run['versions'][name]}" for name in ("python", "tensorflow", "keras", "numpy"))
-        words.append(f"Run of {date.day} {date:%B %Y} ({mode}), {took} on {run['cores']} cores, with {versions}.")
-        if cost["training"] >= 60:
+        words.append(f"Run of {date.day} {date:%B %Y} ({mode}), with {versions}.")
+        if cost := run["chapters"].get(page):
+            took = f"By itself this page takes {cost['seconds']:.0f} s on {cost.get('cores', run['cores'])} cores"
             when = "of which" if mode != "standard" else "and it loads networks that took"
-            words[-1] = words[-1].replace(took, f"{took}, {when} {cost['training'] / 60:.0f} minutes of training,")
+            trained = f", {when} {cost['training'] / 60:.0f} minutes of training" if cost["training"] >= 60 else ""
+            words.append(f"{took}{trained}.")
     words.append(f'<a href="../{NAME}.zip" download>The whole book as one file</a>.')
     if address:
         body = f"Page: {page}\nEdition: {edition}\n\nWhat I did:\n\nWhat I expected:\n\nWhat I got:\n"

@@ -11,6 +11,8 @@ import tensorflow as tf
 
 from . import store
 
+WORTH_COMPILING = 50  # training steps: so many are done one operation at a time while XLA compiles one
+
 
 def descend(model, loss, optimizer, batch, draws, packs: int) -> np.ndarray:
     """Take a gradient step on every batch that was drawn; give the mean loss of every pack of steps, shape (packs,).
@@ -36,14 +38,15 @@ def descend(model, loss, optimizer, batch, draws, packs: int) -> np.ndarray:
         _, total = tf.while_loop(lambda i, _: i < last, step, (first, 0.0))
         return total / tf.cast(last - first, total.dtype)
 
-    # traced by hand, it does not warn that every training traces one of its own
-    compiled = tf.function(run, jit_compile=True).get_concrete_function(*2 * [tf.TensorSpec((), tf.int32)])
-    edges = pairwise(np.linspace(0, len(draws[0]), packs + 1).astype("int32"))
-    return np.array([compiled(*map(tf.constant, pack)) for pack in progress(edges, packs)])
+    steps = len(draws[0])
+    if steps >= WORTH_COMPILING:  # traced by hand, it does not warn that every training traces one of its own
+        run = tf.function(run, jit_compile=True).get_concrete_function(*2 * [tf.TensorSpec((), tf.int32)])
+    edges = pairwise(np.linspace(0, steps, packs + 1).astype("int32"))
+    return np.array([run(*map(tf.constant, pack)) for pack in progress(edges, packs)])
 
 
-def fit_or_restore(model, config: dict, fit, folder=None):
-    """Train `model` by ``fit()``, which gives losses, or fill it with the weights of an earlier such training.
+def fit_or_restore(model, config: dict, fit, folder, data: dict):
+    """Train `model` by ``fit()``, which gives losses; or fill it with the weights of an earlier training on `data`.
 
     Plain arrays load in every version of Keras; `.keras` files do not. The model gets the artefact as an attribute.
     """
@@ -52,7 +55,7 @@ def fit_or_restore(model, config: dict, fit, folder=None):
         loss = fit()
         return {f"weight {i:02d}": w for i, w in enumerate(model.get_weights())} | {"loss": loss}
 
-    artifact = store.load_or_train(config, train, folder)
+    artifact = store.load_or_train(config, train, folder, data)
     if not artifact.fresh:
         weights = [artifact.arrays[name] for name in sorted(artifact.arrays) if name.startswith("weight ")]
         model.set_weights(weights)

@@ -11,13 +11,40 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import _check, potentials, simulator, store
 
 _PROPAGATORS = {"exact": simulator.propagate, "leapfrog": simulator.leapfrog}
+
+
+class Scaling(NamedTuple):
+    """Shift and scale that lead from somebody's units to numbers about zero, of size one, and back again, in float64.
+
+    Attributes
+    ----------
+    shift, scale : float or list of float
+        One number each, or one for every entry of the last axis.
+
+    Examples
+    --------
+    >>> celsius = Scaling(shift=20.0, scale=5.0)
+    >>> celsius.to([15.0, 30.0]).tolist(), celsius.back([-1.0, 2.0]).tolist()
+    ([-1.0, 2.0], [15.0, 30.0])
+    """
+
+    shift: float | list[float]
+    scale: float | list[float]
+
+    def to(self, values: np.ndarray) -> np.ndarray:
+        """Give numbers about zero for values in somebody's units."""
+        return (np.asarray(values, float) - self.shift) / self.scale
+
+    def back(self, numbers: np.ndarray) -> np.ndarray:
+        """Give values in somebody's units for numbers about zero."""
+        return np.asarray(numbers, float) * self.scale + self.shift
 
 
 @dataclass(frozen=True)
@@ -29,14 +56,15 @@ class Dataset:
     Attributes
     ----------
     potential, density : numpy.ndarray
-        Shape (n, sites), float64; density at the right edge of every site.
+        Shape (n, sites), float64, in any units; density at the right edge of every site.
     spacing : float
         Length of a site.
     energy : float
         Energy of every state.
     origin : dict
         Where the pairs come from, JSON-able: it stands for the data in the keys of trained artefacts. Left empty it
-        becomes a digest of the arrays. Give a new one with ``dataclasses.replace(data, density=..., origin=...)``.
+        becomes a digest of the arrays. Give a new one with ``dataclasses.replace(data, density=..., origin={})``: where
+        others stand under the old one, `store.load_or_train` says so.
     initial : numpy.ndarray, optional
         What is known about the left end of every chain where they do not all start alike: ρ, η = Re ψ*ψ' and ξ = |ψ'|²,
         shape (n, 3).
@@ -81,7 +109,8 @@ class Dataset:
         checked["origin"] = copy.deepcopy(self.origin)
         if not self.origin:
             digest = hashlib.sha256()
-            for name in content:
+            for name in content:  # the same bytes in another shape are other data
+                digest.update(f"{name} {checked[name].dtype.str} {checked[name].shape}".encode())
                 digest.update(checked[name])
             checked["origin"] = {"sha256": digest.hexdigest()}
         try:
@@ -96,6 +125,12 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.potential)
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All that is measured or told, by name: potential, density and, where it is told, initial."""
+        names = ("potential", "density", "initial")
+        return {name: array for name in names if (array := getattr(self, name)) is not None}
 
     def split(self, *counts: int) -> tuple[Dataset, ...]:
         """Cut into consecutive, disjoint parts of the given sizes; what is left over is dropped.
@@ -129,22 +164,37 @@ class Dataset:
             for i, j in pairwise(accumulate(counts, initial=0))
         )
 
-    def standardisation(self) -> tuple[float, float]:
-        """Mean and standard deviation of the potential, to shift and scale a network's input.
+    def standardisation(self) -> dict[str, Scaling]:
+        """Mean and standard deviation of the potential, the density and each column of `initial`, as `Translator` asks.
+
+        Networks work with standardised numbers, so that no result depends on units.
 
         Raises
         ------
         ValueError
-            If the potential is the same everywhere.
+            If potential or density are the same everywhere, or all but: they vary by less than a part in 10¹⁰. (What is
+            told of the left ends may be: it is shifted to zero.)
 
         Examples
         --------
-        >>> Dataset([[1.0, 3.0]], [[1.0, 1.0]], spacing=1.0).standardisation()
-        (2.0, 1.0)
+        >>> scalings = Dataset([[1.0, 3.0]], [[0.5, 0.5 + 1e-3]], spacing=1.0).standardisation()
+        >>> scalings["potential"], list(scalings)
+        (Scaling(shift=2.0, scale=1.0), ['potential', 'density'])
         """
-        if np.ptp(self.potential) == 0:
-            raise ValueError(f"potential cannot be standardised: it is {self.potential.flat[0]} everywhere")
-        return float(self.potential.mean()), float(self.potential.std())
+        found = {}
+        for name in ("potential", "density"):
+            values = getattr(self, name)
+            if _constant(values):
+                raise ValueError(
+                    f"{name} cannot be standardised: it varies by {np.ptp(values):.2g} about {values.mean():g}, less"
+                    " than a part in 10¹⁰. If that is not rounding, subtract what is common to all"
+                )
+            found[name] = Scaling(float(values.mean()), _spread(values))
+        if self.initial is not None:
+            shifts = self.initial.mean(0).tolist()
+            of = zip(self.initial.T, shifts, strict=True)
+            found["initial"] = Scaling(shifts, [(abs(m) or 1.0) if _constant(x) else _spread(x) for x, m in of])
+        return found
 
     def save(self, path: Path | str) -> Path:
         """Write one npz file, complete or not at all.
@@ -159,11 +209,8 @@ class Dataset:
         """
         path = Path(path)
         setup = {"spacing": self.spacing, "energy": self.energy, "origin": self.origin}
-        arrays = {"potential": self.potential, "density": self.density}
-        if self.initial is not None:
-            arrays["initial"] = self.initial
         with store.atomic_write(path) as file:
-            np.savez_compressed(file, **arrays, setup=json.dumps(setup))
+            np.savez_compressed(file, **self.arrays, setup=json.dumps(setup))
         return path
 
     @classmethod
@@ -190,6 +237,17 @@ class Dataset:
                 return cls(**arrays, **json.loads(str(file["setup"])))
         except (EOFError, KeyError, TypeError, ValueError, AttributeError, zipfile.BadZipFile, zlib.error) as problem:
             raise ValueError(f"{path} is damaged or not a saved Dataset: {problem}") from problem
+
+
+def _constant(values: np.ndarray) -> bool:
+    """Whether numbers vary by so little that little more than rounding would be left of them without their mean."""
+    return bool(np.ptp(values) <= 1e-10 * np.abs(values.mean()))
+
+
+def _spread(values: np.ndarray) -> float:
+    """Give the standard deviation, also of numbers whose squares would be too large or too small for a float."""
+    size = np.ptp(values)
+    return float(size * ((values - values.mean()) / size).std())
 
 
 def simulate(

@@ -92,11 +92,12 @@ def investigate(
     >>> from rediscover.dataset import simulate
     >>> train, test = simulate(60, sites=12).split(40, 20)
     >>> tiny = {"members": 2, "steps": 2, "length": 6, "scans": [[x, "linear", [2]] for x in ("quadratic", "linear")]}
-    >>> found = investigate(Translator(units=4, shift=-0.65, scale=0.2), train, test, **tiny)
+    >>> found = investigate(Translator(units=4, potential=(-0.65, 0.2)), train, test, **tiny)
     >>> found["verdict"]
     {'law': 'no law', 'variables': None}
     """
     check_scans(scans, members=members, steps=steps, mlp_steps=mlp_steps)
+    of = distiller.identity(translator, train)
     with tempfile.TemporaryDirectory() as passing:
         losses: dict = {}
         coefficients: dict = {}
@@ -112,7 +113,7 @@ def investigate(
             schedule = Schedule(steps=steps, rate=6e-3, growth=0.4) if readout.explicit else Schedule(steps=mlp_steps)
             for d in dims:
                 population = distiller.train(
-                    learn, {}, d, members, readout, schedule, seed, passing if folder is None else folder, update
+                    learn, of, d, members, readout, schedule, seed, passing if folder is None else folder, update
                 )
                 loss = population.member_losses(check)
                 losses.setdefault(scan, {})[d] = loss
@@ -120,7 +121,8 @@ def investigate(
                     coefficients.setdefault(scan, {})[d] = population.coefficients()[np.argmin(loss)].round(7)
     r2 = translator.score(test.potential, test.density, test.initial)
     V = [train.potential.min(), train.potential.max()]
-    found = {"r2": r2, "shift": translator.shift, "scale": translator.scale, "spacing": train.spacing, "V": V}
+    shift, scale = translator.potential
+    found = {"r2": r2, "shift": shift, "scale": scale, "spacing": train.spacing, "V": V}
     found |= {"losses": losses, "coefficients": coefficients}
     return found | ({"verdict": judge(found)} if {"linear", "quadratic"} <= set(losses) else {})
 
@@ -213,6 +215,10 @@ def judge(found: Mapping[str, Any], r2: float | None = None, slack: float = 1.0)
     * *wave with current*: the number is 3, it is no wave function, and the best three pass the same tests, their law
       at its double angle, where traces are up to four times as sensitive: 0.02 and 0.04.
     * *another law*: everything else.
+
+    No unit of the density matters. Those of the potential and of the spacing belong together, as everywhere in this
+    book: ħ = 1 and the mass is 1, so that a potential s times as large goes with a spacing 1/√s times as long. In other
+    units the mass comes out in them, and is not 1.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ from keras import ops
 from . import _check, readouts
 from ._training import descend, fit_or_restore
 from .dataset import Dataset
-from .layers import FreeCell, MemberWise, TaylorCell
+from .layers import FreeCell, MemberWise, TaylorCell, single_precision
 from .readouts import Readout
 from .translator import Translator
 
@@ -42,7 +42,8 @@ class Windows:
     potential : array_like
         Standardised potentials, shape (n, sites).
     target : array_like
-        What the decoder is to rebuild, shape (n, sites) or (n, sites, units).
+        What the decoder is to rebuild, shape (n, sites) or (n, sites, units), in units of `scale`: of size one, or
+        float32 may not hold it.
     length : int
         Steps of a window; it has length + 1 sites.
     starts : int
@@ -50,6 +51,8 @@ class Windows:
     known : int
         Number of potentials shown to the decoder at each site, the site's own first; before the chain the standardised
         potential is taken as 0. With ``known=0`` the decoder sees the latents only.
+    scale : float
+        One unit of the target in those of the caller.
 
     Raises
     ------
@@ -64,7 +67,10 @@ class Windows:
     ((2, 3), (2, 7, 6), (2, 2))
     """
 
-    def __init__(self, hidden, potential, target, *, length: int = 32, starts: int = 4, known: int = 6):
+    def __init__(
+        self, hidden, potential, target, *, length: int = 32, starts: int = 4, known: int = 6, scale: float = 1.0
+    ):
+        self.scale = _check.positive("scale", scale)
         self.length, self.starts = _check.integer("length", length), _check.integer("starts", starts)
         self.known = _check.integer("known", known, 0)
         self.hidden = _check.frozen(_check.array("hidden", hidden, 3, dtype=np.float32))
@@ -79,6 +85,8 @@ class Windows:
         self.lags = max(known, 1)  # the latent update needs a site's own potential even if the decoder does not see it
         self.padded = _check.frozen(np.pad(potential, ((0, 0), (self.lags - 1, 0))))
         self.variance = float(self.target.var((0, 1), dtype="float64").mean())
+        #: What these windows are made of, by name: who learns from others under the same identity is refused.
+        self.sources = {"hidden": self.hidden, "potential": self.padded, "target": self.target}
 
     @classmethod
     def of(
@@ -92,7 +100,8 @@ class Windows:
     ) -> Windows:
         """Windows of a translator's own run, with the target of a readout: its hidden states, or its density.
 
-        `initial` is what the translator is told about the left ends, if it is told anything.
+        `initial` is what the translator is told about the left ends, if it is told anything. Potentials and `initial`
+        are in the caller's units; the windows are not, so that distilling does not depend on units.
 
         Examples
         --------
@@ -105,11 +114,14 @@ class Windows:
 
         def watch(V: np.ndarray, initial: np.ndarray | None) -> Windows:
             hidden = _check.frozen(translator.hidden_states(V, initial))
-            return cls(hidden, translator.standardise(V), readout.target(translator, hidden), **shape)
+            target, scale = readout.target(translator, hidden), readout.scale(translator)
+            return cls(hidden, translator.standardise(V), target, scale=scale, **shape)
 
         # a window that does not fit fails here, before the long run
         watch(potential[:1], None if initial is None else initial[:1])
-        return watch(potential, initial)
+        windows = watch(potential, initial)
+        windows.sources = _sources(translator, potential, initial)
+        return windows
 
     def __len__(self) -> int:
         return len(self.hidden)
@@ -158,6 +170,16 @@ class Windows:
         for first in range(0, len(self), size):
             rows = np.arange(first, min(first + size, len(self)))
             yield self.cut(rows, self.start[rows], np.arange(self.length + 1))
+
+
+def _sources(translator: Translator, potential: np.ndarray, initial: np.ndarray | None) -> dict[str, np.ndarray]:
+    """What the windows of a translator's run are made of.
+
+    Not the hidden states: another machine computes them from these with other last digits, of seven or of three.
+    """
+    weights = np.concatenate([np.ravel(w) for w in translator.get_weights()])
+    offset = translator.density.shift / translator.density.scale
+    return {**translator.seen(potential, initial), "weights": weights, "offset": np.array([offset])}
 
 
 @dataclass(frozen=True)
@@ -300,6 +322,8 @@ class Distiller(keras.Model):
     update : {"linear", "mlp"}
         How the latents move: by `layers.TaylorCell`, the theories of this book, or by `layers.FreeCell`, which has a
         network beside it and may do anything smooth: the control of chapter 09.
+    scale : float
+        Unit of the target (`Windows`), in which all of the above is; `forms` and `rebuild` are in the caller's.
 
     Raises
     ------
@@ -332,8 +356,10 @@ class Distiller(keras.Model):
         noise=0.1,
         seed=0,
         update="linear",
+        scale=1.0,
         **kwargs,
     ):
+        self.scale = _check.positive("scale", scale)
         sizes = {"latent_dim": latent_dim, "members": members, "units": units, "known": known, "width": width}
         sizes = {name: _check.integer(name, value, int(name != "known")) for name, value in sizes.items()}
         self.settings = sizes | {
@@ -343,14 +369,14 @@ class Distiller(keras.Model):
             "seed": _check.integer("seed", seed, 0),
             "update": _check.choice("update", update, UPDATES),
         }
-        super().__init__(**kwargs)
+        super().__init__(**single_precision(kwargs))
         self.latent_dim, self.members, self.readout = latent_dim, members, readouts.get(readout)
 
         def dense(equation, shape, number, scale=1.0, **options):
             # one einsum a layer; b batch, m member, s site, n both. Layers are seeded far apart, members one by one.
             glorot = keras.initializers.VarianceScaling(scale, "fan_avg", "uniform")
             first = MemberWise(glorot, seed + 10_000 * number)
-            return keras.layers.EinsumDense(equation, shape, kernel_initializer=first, **options)
+            return keras.layers.EinsumDense(equation, shape, kernel_initializer=first, dtype="float32", **options)
 
         # A density does not know the sign of a state. If all windows start from nearly the same latents, they start
         # with the same sign; else the encoder may choose another here and there, and a seam between them stays.
@@ -360,17 +386,19 @@ class Distiller(keras.Model):
         self.spread = self.add_weight(shape=(), initializer="ones", trainable=False, name="spread")
         self.encoder = keras.Sequential(
             [
-                keras.Input((units,)),
+                keras.Input((units,), dtype="float32"),
                 dense("bh,mhw->bmw", (members, width), 1, bias_axes="mw", activation="tanh"),
                 dense("bmw,mwd->bmd", (members, latent_dim), 2, bias_axes="md", **alike),
             ],
             name="encoder",
         )
-        cell = {"linear": TaylorCell, "mlp": FreeCell}[update](latent_dim, order, members, noise, seed)
-        self.update = keras.layers.RNN(cell, return_sequences=True, name="update")
+        cell = {"linear": TaylorCell, "mlp": FreeCell}[update](latent_dim, order, members, noise, seed, dtype="float32")
+        self.update = keras.layers.RNN(cell, return_sequences=True, name="update", dtype="float32")
         self.update.build((None, None, 1))
-        seen = keras.Input(batch_shape=self.readout.input_shape(members, latent_dim, known))
+        seen = keras.Input(batch_shape=self.readout.input_shape(members, latent_dim, known), dtype="float32")
         layers = self.readout.layers(dense, members, width, units, seed)
+        for layer in layers:
+            layer.dtype_policy = "float32"  # whoever wrote the readout
         self.decoder = keras.Sequential([seen, *layers], name="decoder")
         self.built = True
 
@@ -427,7 +455,9 @@ class Distiller(keras.Model):
         return ops.convert_to_numpy(self.update.cell.kernel)
 
     def forms(self) -> np.ndarray:
-        """Form by which every member reads the density off its latents: (members, d, d) or (members, d).
+        """Form by which every member reads the density off its latents, in the caller's units.
+
+        Shape (members, d, d) or (members, d).
 
         Raises
         ------
@@ -439,7 +469,15 @@ class Distiller(keras.Model):
         >>> Distiller(latent_dim=2, members=3, readout="quadratic").forms().shape
         (3, 2, 2)
         """
-        return np.stack([self.readout.form(np.asarray(kernel, float)) for kernel in self.decoder.get_weights()[0]])
+        kernels = self.scale * self.decoder.get_weights()[0].astype(float)
+        return np.stack([self.readout.form(kernel) for kernel in kernels])
+
+    def rebuild(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        """What every member rebuilds from inputs that were `Windows.cut`, in the caller's units: (batch, members, k).
+
+        For `mlp` there is an axis of hidden units besides.
+        """
+        return self.scale * ops.convert_to_numpy(self(inputs)).astype(float)
 
     def latents(self, windows: Windows) -> np.ndarray:
         """Latents of every member along every window, shape (members, n, length + 1, latent_dim)."""
@@ -457,7 +495,7 @@ class Distiller(keras.Model):
         return np.where(np.isfinite(losses), losses, np.inf)
 
     def get_config(self):
-        return super().get_config() | self.settings
+        return super().get_config() | self.settings | {"scale": self.scale}
 
 
 def train(
@@ -478,7 +516,8 @@ def train(
     windows : Windows
         What to learn from.
     identity : dict
-        JSON-able; stands for the windows' contents in the key of the artefact.
+        JSON-able; stands for the windows' contents in the key of the artefact. (Other contents of the same identity are
+        refused.)
     latent_dim, members, readout, seed
         See `Distiller`; the seed also decides which windows are drawn.
     schedule : Schedule, optional
@@ -497,7 +536,7 @@ def train(
     ------
     ValueError, TypeError
         If a number is out of range, the readout unknown, the windows' target not of the readout's kind, or target or
-        hidden states constant.
+        hidden states constant; or if another training of this name, on other windows, is kept already.
 
     Examples
     --------
@@ -509,14 +548,15 @@ def train(
     >>> distiller.member_losses(windows).shape
     (3,)
     """
-    return _train(windows, lambda: windows, identity, latent_dim, members, readout, schedule, seed, folder, update)
+    settings = (members, readout, schedule, seed, folder, update)
+    return _train(windows, lambda: windows, windows.sources, identity, latent_dim, *settings)
 
 
-def _train(sample, make, identity, latent_dim, members, readout, schedule, seed, folder, update):
+def _train(sample, make, sources, identity, latent_dim, members, readout, schedule, seed, folder, update):
     """Train on the windows that `make` gives, if they are needed at all; a sample tells their shape."""
     schedule = schedule or Schedule()
     units = sample.hidden.shape[-1]
-    options = {"noise": schedule.noise, "seed": seed, "update": update}
+    options = {"noise": schedule.noise, "seed": seed, "update": update, "scale": sample.scale}
     model = Distiller(latent_dim, members, readout, units, sample.known, **options)
     if sample.target.shape[2:] != (axes := model.readout.target_shape(units)):
         wanted = ", ".join(map(str, ("n", "sites", *axes)))
@@ -533,11 +573,25 @@ def _train(sample, make, identity, latent_dim, members, readout, schedule, seed,
         draws, packs = schedule.draw(windows, seed), -(-schedule.steps // PACK)
         return descend(model, PopulationError(windows.variance), adam, batch, draws, packs)
 
-    # "linear" is not spelt out: artefacts are older than the choice
-    settings = {name: value for name, value in model.settings.items() if (name, value) != ("update", "linear")}
-    config = {"kind": "distiller", "of": identity, "model": settings, "length": sample.length}
+    config = {"kind": "distiller", "of": identity, "model": model.settings, "length": sample.length}
+    config |= {"backend": keras.backend.backend(), "precision": model.compute_dtype}
     config |= {"starts": sample.starts, "schedule": asdict(schedule), "seed": seed, "recipe": RECIPE}
-    return fit_or_restore(model, config, fit, folder)
+    return fit_or_restore(model, config, fit, folder, sources)
+
+
+def identity(translator: Translator, data: Dataset) -> dict:
+    """What stands for a translator's run on the potentials of a data set in the keys of what is distilled from it.
+
+    Examples
+    --------
+    >>> from rediscover.dataset import simulate
+    >>> list(identity(Translator(units=4), simulate(2)))
+    ['translator', 'weights', 'potential']
+    """
+    artifact = getattr(translator, "artifact", None)  # an untrained one has none
+    # its weights too: trained again on another machine it has the same configuration but other hidden states
+    weights = hashlib.sha256(b"".join(w.tobytes() for w in translator.get_weights())).hexdigest()[:16]
+    return {"translator": artifact and artifact.config, "weights": weights, "potential": data.origin}
 
 
 def scan(
@@ -599,9 +653,7 @@ def scan(
         told = None if data.initial is None else data.initial[:chains]
         return Windows.of(translator, data.potential[:chains], readout, initial=told, **shape)
 
-    # its weights too: trained again on another machine it has the same configuration but other hidden states
-    weights = hashlib.sha256(b"".join(w.tobytes() for w in translator.get_weights())).hexdigest()[:16]
-    identity = {"translator": translator.artifact.config, "weights": weights, "potential": data.origin}
-    settings = (members, readout, schedule, seed, folder, update)
+    sources = _sources(translator, data.potential, data.initial)
+    of, settings = identity(translator, data), (members, readout, schedule, seed, folder, update)
     # of all chains only if one must be trained: to load populations one is enough
-    return {d: _train(windows(1), windows, identity, d, *settings) for d in latent_dims}
+    return {d: _train(windows(1), windows, sources, of, d, *settings) for d in latent_dims}

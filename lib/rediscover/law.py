@@ -66,9 +66,9 @@ class Law:
         distiller : distiller.Distiller
         member : int
         translator : translator.Translator
-            The one that was distilled: it knows the standardisation.
+            The one that was distilled: it knows the standardisation, and so potentials stay in their units.
         data : Dataset
-            Knows the units.
+            Knows spacing and energy.
 
         Raises
         ------
@@ -86,7 +86,7 @@ class Law:
         coefficients = distiller.coefficients()
         if _check.integer("member", member, 0) >= len(coefficients):
             raise ValueError(f"member must be below {len(coefficients)}, the size of the population; got {member}")
-        return cls(coefficients[member], translator.shift, translator.scale, data.spacing, data.energy)
+        return cls(coefficients[member], *translator.potential, data.spacing, data.energy)
 
     def transfer_matrix(self, V: np.ndarray) -> np.ndarray:
         """Update matrix at every potential in `V`, shape V.shape + (latent_dim, latent_dim).
@@ -283,13 +283,16 @@ class Law:
         turn = d - 1  # a density turns twice as fast
         cosine = np.clip((self.trace(V) - (d - 2)) / 2, -1, 1)
         k2 = (np.arccos(cosine) / (turn * self.spacing)) ** 2
-        slope, level = np.polyfit(V, k2, 1)
-        fitted = d - 2 + 2 * np.cos(turn * self.spacing * np.emath.sqrt(level + slope * V)).real
+        middle = V.mean()  # taken off, so that a large one does not drown the line in rounding
+        slope, level = np.polyfit(V - middle, k2, 1)
+        line = level + slope * (V - middle)
+        fitted = d - 2 + 2 * np.cos(turn * self.spacing * np.emath.sqrt(line)).real
         residual = np.abs(self.trace(V) - fitted).max()
-        law, wave = self.transfer_matrix(V), simulator.transfer_matrix(-(level + slope * V) / 2, self.spacing)
+        # in sites instead of lengths, which may be of any size
+        law, wave = self.transfer_matrix(V), simulator.transfer_matrix(-line * self.spacing**2 / 2, 1.0)
         pairs, exact = (np.einsum("iab,jba->ij", T, np.linalg.pinv(T)) for T in (law, wave))
         off = np.abs(pairs - (exact if d == 2 else exact**2 - 1)).max()
-        energy = float(-level / slope) if slope else np.inf
+        energy = float(middle - level / slope) if slope else np.inf
         return Dispersion(float(-slope / 2), energy, float(residual), float(off))
 
     def invariant_form(self, V: np.ndarray) -> InvariantForm:

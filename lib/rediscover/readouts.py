@@ -34,8 +34,16 @@ class Readout(ABC):
     explicit = True
 
     def target(self, translator, hidden: np.ndarray) -> np.ndarray:
-        """What is to be rebuilt at every site, from a translator's hidden states (n, sites, units)."""
-        return translator.read_out(hidden)
+        """What is to be rebuilt at every site, from a translator's hidden states (n, sites, units), over `scale`.
+
+        A form has no offset, so the density may be scaled, and not shifted.
+        """
+        shift, scale = translator.density
+        return np.asarray(translator.read_out(hidden), float) + shift / scale
+
+    def scale(self, translator) -> float:
+        """What the target is divided by, to be a number of size one: a standard deviation of the density."""
+        return translator.density.scale
 
     def target_shape(self, units: int) -> tuple[int, ...]:
         """Axes of the target after (n, sites)."""
@@ -119,6 +127,9 @@ class Network(Readout):
 
     def target(self, translator, hidden):
         return hidden
+
+    def scale(self, translator):
+        return 1.0
 
     def target_shape(self, units):
         return (units,)

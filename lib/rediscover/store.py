@@ -7,6 +7,7 @@ read and write, and how large things are, is told by one `Run`, made once by `cu
 import functools
 import hashlib
 import json
+import logging
 import os
 import platform
 import re
@@ -17,7 +18,7 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -26,10 +27,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import platformdirs
+from filelock import FileLock, Timeout
 
 TIERS = ("smoke", "standard")
 _ROOT = Path(__file__).resolve().parents[2]  # of the book, if this is a checkout of it
-_STARTED = time.perf_counter()
+_STARTED = time.perf_counter()  # put off by all the time that is spent waiting for other processes
 _META = "_meta"
 
 
@@ -70,8 +72,7 @@ class Run:
     Attributes
     ----------
     home : Path
-        What the run itself makes: ``artifacts/``, ``results/``, ``images/`` and ``used.txt``, the artefacts that were
-        asked for.
+        What the run itself makes: ``artifacts/``, ``results/`` and ``images/``.
     shipped : Path, optional
         Where artefacts and results may be read besides: the folder ``book`` of a checkout.
     tier : {"standard", "smoke"}
@@ -82,6 +83,9 @@ class Run:
         Whether progress bars are left out of notebooks, since their output is kept.
     scheduler : str, optional
         Address of a Dask scheduler on which sweeps run that are not told where to.
+    used : Path, optional
+        File to which a line is added for every artefact that is asked for: its name, the seconds of its training, and
+        those that were spent waiting for another process to train it.
 
     Raises
     ------
@@ -100,6 +104,7 @@ class Run:
     retrain: bool = False
     quiet: bool = False
     scheduler: str | None = None
+    used: Path | None = None
 
     def __post_init__(self) -> None:
         if self.tier not in TIERS:
@@ -109,9 +114,10 @@ class Run:
     def from_environment(cls, environment: Mapping[str, str], root: Path = _ROOT) -> "Run":
         """Read a run off environment variables: the only place where the library looks at them.
 
-        ``REDISCOVER_TIER``, ``REDISCOVER_RETRAIN`` and ``REDISCOVER_QUIET`` (1 for yes), ``DASK_SCHEDULER_ADDRESS``.
-        In a checkout of the book everything is written below its ``_build/<tier>``; if the library is installed, or
-        the checkout cannot be written, in the user's cache folder, and if that cannot be either, in a temporary one.
+        ``REDISCOVER_TIER``, ``REDISCOVER_RETRAIN`` and ``REDISCOVER_QUIET`` (1 for yes), ``REDISCOVER_USED`` (a path),
+        ``DASK_SCHEDULER_ADDRESS``. In a checkout of the book everything is written below its ``_build/<tier>``; if the
+        library is installed, or the checkout cannot be written, in the user's cache folder, and if that cannot be
+        either, in a temporary one.
 
         Parameters
         ----------
@@ -152,6 +158,7 @@ class Run:
             retrain=environment.get("REDISCOVER_RETRAIN") == "1",
             quiet=environment.get("REDISCOVER_QUIET") == "1",
             scheduler=environment.get("DASK_SCHEDULER_ADDRESS"),
+            used=Path(environment["REDISCOVER_USED"]) if environment.get("REDISCOVER_USED") else None,
         )
 
     def places(self, part: str) -> list[Path]:
@@ -237,11 +244,16 @@ def atomic_write(path: Path | str) -> Iterator[BinaryIO]:
 
 
 def load_or_train(
-    config: Mapping[str, Any], train: Callable[[], Mapping[str, np.ndarray]], folder: Path | str | None = None
+    config: Mapping[str, Any],
+    train: Callable[[], Mapping[str, np.ndarray]],
+    folder: Path | str | None = None,
+    data: Mapping[str, np.ndarray] | None = None,
 ) -> Artifact:
     """Read the artefact of a configuration, or train it and keep it.
 
-    It is looked for among the artefacts of the current `Run`, then among the shipped ones. Loading runs no code.
+    It is looked for among the artefacts of the current `Run`, then among the shipped ones. Loading runs no code. If
+    another process is training it already, this one waits, and loads what comes out. In a configuration data have a
+    name only, so an artefact also remembers a digest of them, and is given for no others.
 
     Parameters
     ----------
@@ -252,6 +264,8 @@ def load_or_train(
         Takes nothing and returns the arrays by name. Only called if there is no artefact yet.
     folder : path-like, optional
         Look and keep here, and nowhere else.
+    data : mapping of str to array, optional
+        What is learned from. Their last bits may differ, as those of a simulation do on another machine.
 
     Returns
     -------
@@ -260,7 +274,8 @@ def load_or_train(
     Raises
     ------
     ValueError
-        If the configuration is incomplete, or if the file found is corrupt or belongs to another configuration.
+        If the configuration is incomplete, or if the file found is corrupt, belongs to another configuration, or was
+        trained on other data that have the same name.
     TypeError
         If `train` returns something other than numeric arrays by name. Nothing is kept then.
     FloatingPointError
@@ -286,12 +301,19 @@ def load_or_train(
     name = f"{config['kind']}-{key(config)}.npz"
     run = current() if folder is None else None
     places = run.places("artifacts") if run else [Path(folder).expanduser()]
-    found = next((place / name for place in places if (place / name).exists()), None)
-    artifact = _train(config, train, places[0] / name) if found is None else _load(config, found)
-    if run:  # `make chapters` ships what the run used, and nothing else
-        run.home.mkdir(parents=True, exist_ok=True)
-        with open(run.home / "used.txt", "a", encoding="utf-8") as used:
-            used.write(f"{name} {artifact.seconds}\n")
+
+    def find() -> Path | None:
+        return next((place / name for place in places if (place / name).exists()), None)
+
+    waited, digest = 0.0, _digest(data or {})
+    with ExitStack() as stack:
+        if (found := find()) is None:
+            waited = stack.enter_context(_alone(places[0] / name))
+            found = find()  # who held the lock may just have kept it
+        artifact = _train(config, train, places[0] / name, digest) if found is None else _load(config, found, digest)
+    if run and run.used:  # `make chapters` ships what the run used, and nothing else
+        with open(run.used, "a", encoding="utf-8") as used:
+            used.write(f"{name} {artifact.seconds} {waited:.3f}\n")
     return artifact
 
 
@@ -304,7 +326,7 @@ def record(chapter: str, values: Mapping[str, Any], folder: Path | str | None = 
         Name of the chapter's notebook without its suffix.
     values : mapping
         JSON-able; NumPy scalars and arrays become numbers and lists. ``"_run"`` is added: tier, versions, date and the
-        seconds since this module was imported.
+        seconds since this module was imported, without those spent waiting for what other processes trained.
     folder : path-like, optional
         Write here instead of among the results of the current `Run`.
 
@@ -434,10 +456,65 @@ def _check_config(config: dict[str, Any]) -> None:
             raise ValueError(f"config[{name!r}] is {config.get(name)!r}; expected an integer")
 
 
-def _train(config: dict[str, Any], train: Callable[[], Mapping[str, np.ndarray]], path: Path) -> Artifact:
+def _digest(data: Mapping[str, np.ndarray]) -> dict[str, dict[str, list]]:
+    """Shape, mean, spread and projections of every array: one entry that moves shows in them, and last bits do not."""
+
+    def draw(rows: int, seed: int) -> np.ndarray:  # of NumPy's random numbers raw bits alone are promised to stay
+        return np.random.PCG64(seed).random_raw((rows, 8)) * 2.0**-63 - 1
+
+    digest = {}
+    for name, array in data.items():
+        rows = np.reshape(array, (len(array), -1)).astype(float)
+        mean = rows.mean()
+        rows -= mean
+        projected = np.einsum("nk,nk->k", draw(len(rows), 0), rows @ draw(rows.shape[1], 1))
+        numbers = [*(np.sqrt(rows.size) * np.array([mean, np.abs(rows).mean()])), *projected]
+        digest[name] = {"shape": list(np.shape(array)), "numbers": [float(x) for x in numbers]}
+    return digest
+
+
+def _difference(kept: Mapping[str, dict], given: Mapping[str, dict]) -> str | None:
+    """Say in what data differ from those that an artefact was trained on, or None if they do in rounding at most."""
+    if kept.keys() != given.keys():
+        return f"it knew {' and '.join(kept) or 'no data'}, and is given {' and '.join(given) or 'none'}"
+    for name in given:
+        before, now = kept[name]["shape"], given[name]["shape"]
+        if before != now:
+            return f"{name} had shape {tuple(before)}, and has {tuple(now)}"
+        before, now = np.array(kept[name]["numbers"]), np.array(given[name]["numbers"])
+        if np.abs(before - now).max() > 1e-13 * abs(now[0]) + 1e-8 * now[1]:
+            return f"{name} holds other numbers"
+    return None
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[float]:
+    """Hold the lock of a file, which is freed with the process whatever becomes of it; gives the seconds of waiting."""
+    global _STARTED
     path.parent.mkdir(parents=True, exist_ok=True)
     if not _writable(path.parent):  # said now, and not after an hour
         raise PermissionError(f"folder must be one that can be written; got {path.parent}")
+    lock, waited = FileLock(path.with_name(f".{path.name}.lock")), 0.0
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        begin = time.perf_counter()
+        if not current().quiet:
+            logging.getLogger(__name__).warning("%s is being trained by another process: waiting for it", path.name)
+        lock.acquire()
+        waited = time.perf_counter() - begin
+        _STARTED += waited
+    try:
+        yield waited
+    finally:
+        if os.name == "posix":  # elsewhere the lock does so itself, and what is open cannot be deleted
+            Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
+
+
+def _train(
+    config: dict[str, Any], train: Callable[[], Mapping[str, np.ndarray]], path: Path, digest: dict[str, dict]
+) -> Artifact:
     start = time.perf_counter()
     trained = train()
     seconds = round(time.perf_counter() - start, 3)
@@ -453,7 +530,7 @@ def _train(config: dict[str, Any], train: Callable[[], Mapping[str, np.ndarray]]
                 " learning rate, a longer schedule or another seed, and look at the data for a few huge values"
             )
     versions = library_versions()
-    meta = {"config": config, "seconds": seconds, "versions": versions, "arrays": sorted(arrays)}
+    meta = {"config": config, "seconds": seconds, "versions": versions, "arrays": sorted(arrays), "data": digest}
     packed = np.frombuffer(to_json(meta, "config").encode(), np.uint8)
     try:
         with atomic_write(path) as file:
@@ -463,7 +540,7 @@ def _train(config: dict[str, Any], train: Callable[[], Mapping[str, np.ndarray]]
     return Artifact(arrays, config, seconds, versions, fresh=True)
 
 
-def _load(config: dict[str, Any], path: Path) -> Artifact:
+def _load(config: dict[str, Any], path: Path, digest: dict[str, dict]) -> Artifact:
     def refuse(what: str) -> ValueError:
         return ValueError(f"{path}: {what}; delete the file, or run with RETRAIN=1, to train it again")
 
@@ -476,11 +553,17 @@ def _load(config: dict[str, Any], path: Path) -> Artifact:
         meta = json.loads(arrays.pop(_META).tobytes())
         seconds, versions = float(meta["seconds"]), dict(meta["versions"])
         expected = meta["arrays"]
-        found = meta["config"]
+        found, kept = meta["config"], meta.get("data", {})
     except (KeyError, TypeError, ValueError) as error:
         raise refuse("foreign, it holds no configuration of this library") from error
     if found != config:
         raise refuse(f"foreign, it holds the configuration {found} instead of {config}")
     if sorted(arrays) != expected:
         raise refuse(f"corrupt, it holds the arrays {sorted(arrays)} instead of {expected}")
+    if difference := _difference(kept, digest):
+        raise ValueError(
+            f"{path}: trained on other data of the same name: {difference}. Give these a name of their own, a Dataset"
+            " by dataclasses.replace(data, density=..., origin={}), windows by another identity; or delete the file, if"
+            " nobody needs those any more"
+        )
     return Artifact(arrays, config, seconds, versions, fresh=False)

@@ -10,8 +10,8 @@ from sklearn.metrics import r2_score
 
 from . import _check
 from ._training import descend, fit_or_restore
-from .dataset import Dataset
-from .layers import TaylorCell
+from .dataset import Dataset, Scaling
+from .layers import TaylorCell, single_precision
 
 CELLS = ("gru", "lstm", "taylor")
 LARGEST_BATCH = 6000 * 40 * 64  # hidden numbers that are computed at once, so that long chains do not fill the memory
@@ -22,19 +22,24 @@ RECIPE = 3  # raise whenever a change below changes what training gives
 class Translator(keras.Model):
     """Sequence-to-sequence network, potential in, density out, whose hidden states can be looked at.
 
+    Its own methods, `translate`, `hidden_states` and `score`, take and give numbers in the caller's units, which are
+    standardised in float64 before anything is cast to float32. As a Keras model it is called with and fitted to
+    standardised numbers: ``model.fit(model.seen(V), model.density.to(rho))``. Arrays as they are it refuses.
+
     Parameters
     ----------
     cell : {"gru", "lstm", "taylor"}
         The recurrent cell: gated (Cho et al. 2014; Hochreiter & Schmidhuber 1997) or the linear `layers.TaylorCell`.
     units : int
         Size of the hidden state.
-    shift, scale : float
-        Mean and standard deviation of the potential: the network sees ``(V - shift) / scale``.
+    potential, density : (float, float)
+        Shift and scale of each, such as its mean and standard deviation (`Dataset.standardisation`): the network sees
+        ``(V - shift) / scale``.
+    initial : (list of float, list of float), optional
+        Shifts and scales of the numbers that the network is told about the left end of each chain (`Dataset.initial`):
+        a dense layer makes its first hidden state of them. Without, it is told nothing, and all chains start alike.
     seed : int
         Seed of the first weights.
-    told : int
-        How many numbers the network is told about the left end of each chain (`Dataset.initial`): a dense layer makes
-        its first hidden state of them. With 0 all chains start alike.
 
     Raises
     ------
@@ -43,61 +48,85 @@ class Translator(keras.Model):
 
     Examples
     --------
-    >>> translator = Translator("gru", units=8, shift=-0.65, scale=0.2)
+    >>> translator = Translator("gru", units=8, potential=(-0.65, 0.2))
     >>> translator.translate(np.full((3, 40), -0.5)).shape
     (3, 40)
     """
 
-    def __init__(self, cell="gru", units=64, shift=0.0, scale=1.0, seed=0, told=0, **kwargs):
+    def __init__(self, cell="gru", units=64, potential=(0.0, 1.0), density=(0.0, 1.0), initial=None, seed=0, **kwargs):
+        self.potential, self.density = _scaling("potential", potential, 0), _scaling("density", density, 0)
+        self.initial = None if initial is None else _scaling("initial", initial, 1)
+        self.told = 0 if initial is None else len(self.initial.shift)
         self.settings = {
             "cell": _check.choice("cell", cell, CELLS),
             "units": _check.integer("units", units),
-            "shift": _check.number("shift", shift),
-            "scale": _check.positive("scale", scale),
+            "potential": self.potential,
+            "density": self.density,
+            "initial": self.initial,
             "seed": _check.integer("seed", seed, 0),
-            "told": _check.integer("told", told, 0),
         }
-        super().__init__(**kwargs)
-        self.shift, self.scale, self.told = shift, scale, told
+        super().__init__(**single_precision(kwargs))
 
         first = keras.initializers.GlorotUniform(seed)
         if cell == "taylor":
-            self.hidden = keras.layers.RNN(
-                TaylorCell(units, noise=0.1, seed=seed), return_sequences=True, name="hidden"
-            )
+            taylor = TaylorCell(units, noise=0.1, seed=seed, dtype="float32")
+            self.hidden = keras.layers.RNN(taylor, return_sequences=True, name="hidden", dtype="float32")
         else:
             layer = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}[cell]
             orthogonal = keras.initializers.Orthogonal(seed=seed + 1)
-            self.hidden = layer(
-                units, return_sequences=True, kernel_initializer=first, recurrent_initializer=orthogonal, name="hidden"
-            )
+            initializers = {"kernel_initializer": first, "recurrent_initializer": orthogonal}
+            self.hidden = layer(units, return_sequences=True, name="hidden", dtype="float32", **initializers)
         self.hidden.build((None, None, 1))
-        self.readout = keras.layers.Dense(1, kernel_initializer=keras.initializers.GlorotUniform(seed + 2))
+        last = keras.initializers.GlorotUniform(seed + 2)
+        self.readout = keras.layers.Dense(1, kernel_initializer=last, dtype="float32")
         self.readout.build((None, None, units))
         self.memories = []  # what the cell remembers at first; an LSTM has two states
-        for number in range((2 if cell == "lstm" else 1) if told else 0):
-            memory = keras.layers.Dense(units, kernel_initializer=keras.initializers.GlorotUniform(seed + 3 + number))
-            memory.build((None, told))
+        for number in range((2 if cell == "lstm" else 1) if self.told else 0):
+            glorot = keras.initializers.GlorotUniform(seed + 3 + number)
+            memory = keras.layers.Dense(units, kernel_initializer=glorot, dtype="float32")
+            memory.build((None, self.told))
             self.memories.append(memory)
         self.built = True
         # one graph each for all chains: from Python, site by site, they take two and a half times as long
-        functions = (lambda *inputs: self.read_out(self.run(*inputs)), self.run)
+        functions = (self.call, lambda inputs: self.run(**inputs))
         self._graphs = [tf.function(function, reduce_retracing=True) for function in functions]
 
-    def standardise(self, potential):
+    def standardise(self, potential: np.ndarray) -> np.ndarray:
         """The potential as the network sees it."""
-        return (potential - self.shift) / self.scale
+        return self.potential.to(potential)
+
+    def seen(self, potential: np.ndarray, initial: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """What the network is given for potentials (n, sites), and for `initial` (n, told) if it is to be told.
+
+        Examples
+        --------
+        >>> Translator(units=4, potential=(1e7, 0.5)).seen([[1e7 - 1.0, 1e7]])["potential"].tolist()
+        [[-2.0, 0.0]]
+        """
+        arrays = {"potential": _check.array("potential", potential, 2)}
+        if (initial is None) != (self.told == 0):
+            raise ValueError(f"initial must {'' if self.told else 'not '}be given: told is {self.told}")
+        if initial is not None:
+            arrays["initial"] = _check.array("initial", initial, 2)
+            if arrays["initial"].shape != (expected := (len(arrays["potential"]), self.told)):
+                raise ValueError(f"initial must have shape {expected}; got {arrays['initial'].shape}")
+        return {
+            name: _check.array(name, getattr(self, name).to(values), dtype=np.float32)
+            for name, values in arrays.items()
+        }
 
     def call(self, inputs):
-        return self.read_out(self.run(*inputs) if self.told else self.run(inputs))
+        if not isinstance(inputs, dict):  # else arrays in somebody's units would pass for standardised ones
+            raise TypeError(f"inputs must be what Translator.seen makes of arrays; got a {type(inputs).__name__}")
+        return self.read_out(self.run(**inputs))
 
     def run(self, potential, initial=None):
-        """Hidden states (n, sites, units) as tensors; see `hidden_states`."""
+        """Hidden states (n, sites, units) as tensors, from what is `seen`; see `hidden_states`."""
         first = [memory(initial) for memory in self.memories] or None
-        return self.hidden(self.standardise(potential)[..., None], initial_state=first)
+        return self.hidden(potential[..., None], initial_state=first)
 
     def read_out(self, hidden):
-        """Density that belongs to hidden states, (n, sites, units) to (n, sites)."""
+        """Standardised density that belongs to hidden states, as tensors: (n, sites, units) to (n, sites)."""
         return ops.squeeze(self.readout(hidden), -1)
 
     def translate(self, potential: np.ndarray, initial: np.ndarray | None = None) -> np.ndarray:
@@ -108,7 +137,7 @@ class Translator(keras.Model):
         >>> Translator(units=4).translate([[-0.5, -0.6, -0.7]]).shape
         (1, 3)
         """
-        return self._in_batches(self._graphs[0], potential, initial)
+        return self.density.back(self._in_batches(self._graphs[0], potential, initial))
 
     def hidden_states(self, potential: np.ndarray, initial: np.ndarray | None = None) -> np.ndarray:
         """Hidden state after every site, (n, sites) to (n, sites, units); `initial` (n, told) if it is to be told.
@@ -131,24 +160,28 @@ class Translator(keras.Model):
         density, shape = _check.array("density", density, 2), np.shape(potential)
         if density.shape != shape:
             raise ValueError(f"density must have the shape of potential, {shape}; got {density.shape}")
-        return float(r2_score(density.ravel(), self.translate(potential, initial).ravel()))
+        found = self._in_batches(
+            self._graphs[0], potential, initial
+        )  # standardised: the squares of any density fit a float
+        return float(r2_score(self.density.to(density).ravel(), found.ravel()))
 
     def get_config(self):
         return super().get_config() | self.settings
 
     def _in_batches(self, function, potential, initial):
-        inputs = [_check.array("potential", potential, 2, dtype=np.float32)]
-        if (initial is None) != (self.told == 0):
-            raise ValueError(f"initial must {'' if self.told else 'not '}be given: told is {self.told}")
-        if initial is not None:
-            inputs.append(_check.array("initial", initial, 2, dtype=np.float32))
-            if inputs[1].shape != (len(inputs[0]), self.told):
-                raise ValueError(f"initial must have shape {(len(inputs[0]), self.told)}; got {inputs[1].shape}")
-        n, sites = inputs[0].shape
+        inputs = self.seen(potential, initial)
+        n, sites = inputs["potential"].shape
         size = min(6000, max(1, LARGEST_BATCH // (sites * self.settings["units"])))
         rows = [slice(first, first + size) for first in range(0, n, size)]
-        parts = (function(*(ops.convert_to_tensor(x[row]) for x in inputs)) for row in rows)
+        parts = (function({name: ops.convert_to_tensor(x[row]) for name, x in inputs.items()}) for row in rows)
         return np.concatenate([ops.convert_to_numpy(part) for part in parts])
+
+
+def _scaling(name, pair, axes):
+    both = _check.array(name, pair, 1 + axes)
+    if len(both) != 2 or both[1].min() <= 0:
+        raise ValueError(f"{name} must be a shift and a scale greater than 0; got {pair!r}")
+    return Scaling(*both.tolist())
 
 
 def train(
@@ -168,7 +201,8 @@ def train(
     Parameters
     ----------
     data : Dataset
-        Pairs to learn from; their standardisation becomes the translator's. If they have an `initial`, it is told.
+        Pairs to learn from, in any units; their standardisation becomes the translator's. If they have an `initial`, it
+        is told.
     cell, units
         See `Translator`.
     epochs, batch : int
@@ -183,12 +217,14 @@ def train(
     Returns
     -------
     Translator
-        Its `artifact` tells configuration, cost and the loss of every epoch (``artifact.arrays["loss"]``).
+        Its `artifact` tells configuration, cost and the loss of every epoch (``artifact.arrays["loss"]``), which is the
+        share of the variance of the density that is not explained.
 
     Raises
     ------
     ValueError, TypeError
-        If a number is out of range, the cell unknown or the potential constant.
+        If a number is out of range, the cell unknown, or potential or density constant; or if another training of this
+        name, on other data, is kept already.
 
     Examples
     --------
@@ -198,9 +234,7 @@ def train(
     >>> translator.artifact.arrays["loss"].shape
     (1,)
     """
-    shift, scale = data.standardisation()
-    told = 0 if data.initial is None else data.initial.shape[1]
-    model = Translator(cell, units, shift, scale, seed, told)
+    model = Translator(cell, units, **data.standardisation(), seed=seed)
     epochs, batch = _check.integer("epochs", epochs), _check.integer("batch", batch)
     rate = _check.positive("rate", rate)
 
@@ -208,16 +242,19 @@ def train(
         rng, size = np.random.default_rng(seed), min(batch, len(data))
         rows = np.concatenate([rng.permutation(len(data)) for _ in range(epochs)]).astype("int32")
         rows = rows[: len(rows) // size * size].reshape(-1, size)  # a batch may end one epoch and begin the next
-        inputs = [data.potential, *([data.initial] if told else [])]
-        *inputs, target = (ops.convert_to_tensor(x, "float32") for x in (*inputs, data.density))
+        seen = model.seen(data.potential, data.initial)
+        inputs = {name: ops.convert_to_tensor(array) for name, array in seen.items()}
+        target = ops.convert_to_tensor(model.density.to(data.density), "float32")
 
         def pick(rows):
-            x = [ops.take(array, rows, axis=0) for array in inputs]
-            return x if told else x[0], ops.take(target, rows, axis=0)
+            return {name: ops.take(array, rows, axis=0) for name, array in inputs.items()}, ops.take(
+                target, rows, axis=0
+            )
 
         adam = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(rate, len(rows)), clipnorm=1.0)
-        return descend(model, keras.losses.MeanSquaredError(), adam, pick, [rows], epochs)
+        return descend(model, keras.losses.MeanSquaredError(dtype="float32"), adam, pick, [rows], epochs)
 
     config = {"kind": "translator", "data": data.origin, "cell": cell, "units": units, "epochs": epochs}
+    config |= {"backend": keras.backend.backend(), "precision": model.compute_dtype}
     config |= {"batch": batch, "rate": rate, "seed": seed, "recipe": RECIPE}  # what it is told is in "data"
-    return fit_or_restore(model, config, fit, folder)
+    return fit_or_restore(model, config, fit, folder, data.arrays)

@@ -78,7 +78,7 @@ def test_equals_keras_on_a_hundred_potentials(trap, networks, measure):
     translated, distilled, exact = np.moveaxis(np.array(said), 1, 0)
     hidden = gru.hidden_states(V)[:, 0]
     latents = population.roll_out(hidden, gru.standardise(V[:, 1:]).astype("float32"))
-    by_keras = np.asarray(population.decoder(latents))[:, best]
+    by_keras = population.scale * np.asarray(population.decoder(latents))[:, best]
     for what, found, expected, limit in (
         ("the translator", translated, gru.translate(V), 1e-5),
         ("the distilled law", distilled, by_keras, 1e-5),

@@ -13,7 +13,7 @@ LENGTH = 8
 DATA = simulate(1000, sites=LENGTH + 4, seed=11)
 WAVE = propagate(DATA.potential, DATA.spacing)
 PSI, DPSI = WAVE.psi[:, 1:], WAVE.dpsi[:, 1:]
-SHIFT, SCALE = DATA.standardisation()
+SHIFT, SCALE = DATA.standardisation()["potential"]
 # the range of the potentials that were seen
 V = np.linspace(-1.0, -0.3, 29)
 KA = DATA.spacing * np.sqrt(-2 * V)

@@ -120,7 +120,7 @@ def test_measured_pairs_are_investigated_without_a_simulator(monkeypatch, no_tra
     pairs = dataset.Dataset(rng.uniform(-1, -0.3, (30, 12)), rng.random((30, 12)), spacing=0.25)
     for name in ("propagate", "transfer_matrix", "leapfrog"):
         monkeypatch.setattr(simulator, name, lambda *_, **__: pytest.fail("the simulator was asked"))
-    found = discovery.investigate(Translator(units=4, shift=-0.65, scale=0.2), *pairs.split(20, 10), **TINY)
+    found = discovery.investigate(Translator(units=4, potential=(-0.65, 0.2)), *pairs.split(20, 10), **TINY)
     assert found["verdict"] == {"law": "no law", "variables": None}
     assert discovery.laws_of(found)["quadratic"][2].spacing == 0.25
     assert {scan: list(by) for scan, by in found["losses"].items()} == {"quadratic": [1, 2, 3], "linear": [1, 2, 3, 4]}
@@ -142,6 +142,15 @@ def test_law_is_that_of_the_member_that_loses_least(monkeypatch):
 
 def test_without_both_readouts_there_is_no_verdict(no_training):
     train, test = dataset.simulate(30, sites=12).split(20, 10)
-    gru = Translator(units=4, shift=-0.65, scale=0.2)
+    gru = Translator(units=4, potential=(-0.65, 0.2))
     found = discovery.investigate(gru, train, test, scans=[["mlp", "mlp", [1]]], **TINY)
     assert list(found["losses"]) == ["mlp, mlp update"] and found["coefficients"] == {} and "verdict" not in found
+
+
+def test_populations_that_are_kept_belong_to_their_translator_and_pairs(tmp_path, no_training):
+    plan = {"scans": [["linear", "linear", [1]]], "folder": tmp_path, **TINY}
+    for seed, world in ((0, 0), (1, 0), (0, 1)):  # another translator, other pairs
+        train, test = dataset.simulate(30, sites=12, seed=world).split(20, 10)
+        again = [discovery.investigate(Translator(units=4, seed=seed), train, test, **plan)["losses"] for _ in range(2)]
+        assert np.array_equal(*(losses["linear"][1] for losses in again))
+    assert len(list(tmp_path.iterdir())) == 3

@@ -138,11 +138,12 @@ def test_training_sees_the_windows_that_are_cut_for_judging(readout):
 
 @every_readout
 def test_windows_of_a_translator_show_its_own_run(readout):
-    gru, potential = Translator(units=UNITS, shift=-0.6, scale=0.2), simulate(4, sites=SITES).potential
+    gru = Translator(units=UNITS, potential=(-0.6, 0.2), density=(30.0, 20.0))
+    potential = simulate(4, sites=SITES).potential
     w = Windows.of(gru, potential, readout, **SHAPE)
     assert np.array_equal(w.hidden, gru.hidden_states(potential))
-    expected = gru.hidden_states(potential) if readout == "mlp" else gru.translate(potential)
-    assert np.array_equal(w.target, expected)
+    expected, scale = (gru.hidden_states(potential), 1) if readout == "mlp" else (gru.translate(potential), 20)
+    assert w.scale * w.target == pytest.approx(expected, rel=1e-6) and w.scale == scale
     inputs, _ = w.cut([1], [0], [0])
     assert inputs["known"][0, :, 0] == pytest.approx((potential[1, :6] + 0.6) / 0.2, rel=1e-6)
     assert np.array_equal(Windows.of(gru, potential.tolist(), readout, **SHAPE).hidden, w.hidden)
@@ -357,6 +358,55 @@ def trained(config=None):
     return gru
 
 
+@pytest.mark.parametrize("part", ["hidden", "potential", "target", "order", "shape"])
+def test_other_windows_under_an_old_identity_are_refused_with_a_way_out(part, tmp_path, no_training):
+    arrays = {"hidden": HIDDEN.copy(), "potential": V.copy(), "target": DENSITY.copy()}
+    plan = {"identity": {"test": 1}, "latent_dim": 2, "readout": "quadratic", "schedule": TINY, "folder": tmp_path}
+    train(Windows(**arrays, **SHAPE), **plan)
+    if part == "order":
+        arrays = {name: array[::-1] for name, array in arrays.items()}
+    elif part == "shape":
+        arrays = {name: array[:-1] for name, array in arrays.items()}
+    else:
+        arrays[part][3, 2] += 0.01 * arrays[part].std()
+    with pytest.raises(ValueError, match=r"trained on other data of the same name: .*windows by another identity"):
+        train(Windows(**arrays, **SHAPE), **plan)
+
+
+@pytest.mark.parametrize("change", ["weights", "potential", "density", "chains", None])
+def test_windows_of_another_run_are_other_windows(change, tmp_path, no_training):
+    """Told by what the run was made of: hidden states have other last digits on another machine."""
+    data, plan = simulate(6, sites=SITES), {"readout": "linear", "schedule": TINY, "folder": tmp_path}
+
+    def distil(potential=(-0.6, 0.2), density=(1.0, 0.5), seed=0, V=data.potential, noise=0.0):
+        w = Windows.of(Translator("gru", UNITS, potential, density, seed=seed), V, "linear", **SHAPE)
+        w.hidden = w.hidden * np.float32(1 + noise)
+        return train(w, {}, 2, **plan)
+
+    distil()
+    others = {"weights": {"seed": 1}, "potential": {"potential": (-0.7, 0.2)}, "density": {"density": (1.1, 0.5)}}
+    others["chains"] = {"V": data.potential[::-1]}
+    if change:
+        with pytest.raises(ValueError, match="trained on other data of the same name"):
+            distil(**others[change])
+    else:
+        assert not distil(noise=1e-4).artifact.fresh
+        assert not distil(density=(2.0, 1.0)).artifact.fresh, "the unit of the density makes no difference"
+
+
+def test_forms_and_rebuilt_densities_are_in_the_units_of_the_caller():
+    gru = Translator(units=UNITS, density=(3e30, 2e30))
+    w = Windows.of(gru, V, "quadratic", **SHAPE)
+    model = small(scale=w.scale)
+    model.adapt(w)
+    inputs, target = w.cut(range(N), w.start, range(6))
+    rebuilt, g = model.rebuild(inputs), model.latents(w)
+    assert rebuilt == pytest.approx(np.einsum("mnsi,mij,mnsj->nms", g, model.forms(), g), rel=1e-4)
+    assert w.scale * target == pytest.approx(w.along(gru.translate(V)), rel=1e-6)
+    back = Distiller.from_config(model.get_config())
+    assert np.array_equal(back.forms(), model.forms())
+
+
 def test_scan_gives_every_dimension_the_same_budget(tmp_path, no_training):
     data = simulate(6, sites=SITES)
     models = scan(trained(), data, range(1, 4), 2, "linear", TINY, seed=4, folder=tmp_path, **SHAPE)
@@ -387,7 +437,7 @@ def test_a_window_that_does_not_fit_is_refused_before_the_long_run(monkeypatch):
 
 def test_scan_watches_a_translator_that_is_told_how_chains_begin(tmp_path, no_training):
     data = simulate(6, sites=SITES, current=(0.0, 0.5))
-    gru = Translator(units=UNITS, told=3)
+    gru = Translator(units=UNITS, initial=data.standardisation()["initial"])
     gru.artifact = SimpleNamespace(config={"kind": "translator"})
     watched = Windows.of(gru, data.potential, initial=data.initial, **SHAPE)
     assert watched.hidden == pytest.approx(gru.hidden_states(data.potential, data.initial))

@@ -20,7 +20,7 @@ def test():
 
 @pytest.fixture(scope="module")
 def findings(test):
-    models = [Translator(units=5, shift=-0.65, scale=0.2, seed=seed) for seed in (0, 1)]
+    models = [Translator(units=5, potential=(-0.65, 0.2), seed=seed) for seed in (0, 1)]
     populations = [Distiller(2, 3, "quadratic", units=5, seed=seed) for seed in (0, 100)]
     windows = kit.windows(models[0], test, "quadratic", length=LENGTH)
     wave = kit.known(simulator.propagate(test.potential, test.spacing, test.energy), windows)
@@ -54,7 +54,7 @@ def test_a_seam_shows_in_the_rarer_sign(findings, signs, share):
 
 
 def test_latents_are_drawn_where_their_sites_end(findings, test):
-    model = Translator(units=5, shift=-0.65, scale=0.2)
+    model = Translator(units=5, potential=(-0.65, 0.2))
     windows = kit.windows(model, test, "quadratic", length=LENGTH)
     truth = simulator.propagate(test.potential, test.spacing, test.energy)
     _, ax = plt.subplots()

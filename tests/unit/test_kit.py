@@ -33,7 +33,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def model():
-    return Translator(units=5, shift=-0.65, scale=0.2)
+    return Translator(units=5, potential=(-0.65, 0.2))
 
 
 # Sizes, data and machines ---------------------------------------------------------------------------------------------
@@ -46,7 +46,7 @@ def test_standard_sizes_are_those_of_the_shipped_networks(monkeypatch, tmp_path)
     def refuse(config, train, path):
         pytest.fail(f"{path.name} is not shipped: {config}")
 
-    def look(population, config, fit, folder):
+    def look(population, config, fit, folder, data):
         assert (BOOK / "artifacts" / f"distiller-{store.key(config)}.npz").exists(), f"not shipped: {config}"
 
     whole = distiller.Windows.of
@@ -132,7 +132,7 @@ def test_losses_are_those_of_windows_of_the_population_s_own_kind(model, data, r
 
 def test_what_a_translator_was_told_is_told_again():
     data = dataset.simulate(5, sites=13, current=0.5)
-    told = Translator(units=5, told=3)
+    told = Translator(units=5, **data.standardisation())
     hidden = kit.windows(told, data, "mlp", SMALL).hidden
     assert np.array_equal(hidden, told.hidden_states(data.potential, data.initial))
 

@@ -130,7 +130,7 @@ def test_transfer_matrix_is_the_series_written_out():
 
 def test_theory_of_a_member():
     model = SimpleNamespace(coefficients=lambda: np.arange(24.0).reshape(2, 3, 2, 2))
-    translator, data = SimpleNamespace(shift=SHIFT, scale=SCALE), SimpleNamespace(spacing=A, energy=0.1)
+    translator, data = SimpleNamespace(potential=(SHIFT, SCALE)), SimpleNamespace(spacing=A, energy=0.1)
     theory = Law.from_distiller(model, 1, translator, data)
     assert np.array_equal(theory.coefficients, np.arange(12.0, 24).reshape(3, 2, 2))
     assert (theory.shift, theory.scale, theory.spacing, theory.energy) == (SHIFT, SCALE, A, 0.1)

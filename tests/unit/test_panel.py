@@ -9,6 +9,7 @@ import pytest
 
 import panel
 from rediscover import discovery, simulator, store, sweep, worlds
+from rediscover.dataset import Dataset
 from rediscover.distiller import Distiller, Windows
 from rediscover.law import symmetric_square
 
@@ -113,7 +114,8 @@ def test_score_is_against_what_was_measured_and_the_true_one_against_the_truth()
     untrained = {"law": {"name": "standing_wave"}, "control": "untrained", "scans": []}
     found = panel.investigate(TINY | untrained | {"camera": {"additive": 0.5}})
     train, test = clear.split(*TINY["chains"])
-    gru = panel.Translator(units=TINY["units"], shift=train.potential.mean(), scale=train.potential.std())
+    standardised = Dataset(train.potential, noisy[: len(train)], train.spacing).standardisation()
+    gru = panel.Translator(units=TINY["units"], **standardised)
     for name, density in (("r2", noisy), ("r2_true", clear.density)):
         assert found[name] == pytest.approx(gru.score(test.potential, density[len(train) :]), rel=1e-3)
 

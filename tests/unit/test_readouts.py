@@ -33,7 +33,7 @@ def another(monkeypatch):
 
 @pytest.mark.trains
 def test_another_readout_touches_no_other_file(another, tmp_path):
-    data, gru = dataset.simulate(12, sites=9), Translator(units=4, shift=-0.65, scale=0.2)
+    data, gru = dataset.simulate(12, sites=9), Translator(units=4, potential=(-0.65, 0.2))
     windows = Windows.of(gru, data.potential, "squares", length=5)
     population = distiller.train(windows, {}, 2, 3, "squares", TINY, folder=tmp_path)
     assert np.isfinite(population.member_losses(windows)).all()

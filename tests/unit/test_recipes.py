@@ -13,17 +13,14 @@ import pytest
 HERE = Path(__file__).resolve()
 LIB, BOOK, KEPT = HERE.parents[2] / "lib" / "rediscover", HERE.parents[2] / "book", HERE.with_name("recipes.json")
 COMMAND = "PYTHONPATH=lib:book .venv/bin/python tests/unit/test_recipes.py"
-NETWORK = [
-    "layers.MemberWise",
-    "layers.NearIdentity",
-    "layers.TaylorCell",
-    "_training.descend",
-    "_training.fit_or_restore",
-]
-RUN = [f"translator.Translator.{name}" for name in ("__init__", "standardise", "run", "read_out")]
+NETWORK = [f"layers.{name}" for name in ("MemberWise", "NearIdentity", "TaylorCell")]
+NETWORK += ["_training.descend", "_training.fit_or_restore"]
+RUN = [f"translator.Translator.{name}" for name in ("__init__", "seen", "standardise", "run", "read_out")]
+RUN += ["dataset.Scaling", "translator._scaling"]
+STANDARDISED = ["dataset.Dataset.standardisation", "dataset._constant", "dataset._spread"]
 #: What decides what a training gives, by the recipe that stands for it.
 CODE = {
-    "translator": [*NETWORK, *RUN, "translator.Translator.call", "translator.train"],
+    "translator": [*NETWORK, *RUN, *STANDARDISED, "translator.Translator.call", "translator.train"],
     "distiller": [
         *(*NETWORK, "layers.FreeCell", "layers.QuadraticForm"),
         *(*RUN, "translator.Translator.hidden_states", "translator.Translator._in_batches"),

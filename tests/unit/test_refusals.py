@@ -20,8 +20,8 @@ def split(counts):
     return DATA.split(*counts) if isinstance(counts, tuple) else DATA.split(counts)
 
 
-def standardisation(potential):
-    return Dataset(potential, ONES, 0.4).standardisation()
+def standardisation(potential, density):
+    return Dataset(potential, density, 0.4).standardisation()
 
 
 CHAIN = {"V": V, "spacing": 0.4, "energy": 0.0}
@@ -47,7 +47,7 @@ GOOD = {  # a call that is answered; a test changes one argument
         "initial": np.ones((2, 3)),
     },
     split: {"counts": (12, 5)},
-    standardisation: {"potential": [[0.0, 1.0, 2.0]] * 2},
+    standardisation: {"potential": [[0.0, 1.0, 2.0]] * 2, "density": [[0.0, 1.0, 2.0]] * 2},
     simulate: {"n": 3, "sites": 4, "spacing": 0.4, "energy": 0.0, "low": -1.0, "high": -0.3}
     | {"correlation": 1.0, "seed": 0, "propagator": "exact", "current": 0.1},
 }
@@ -148,7 +148,15 @@ REFUSALS = {
         ("counts", 0.5, TypeError, "must be an integer"),
     ],
     standardisation: [
-        ("potential", ONES, ValueError, "cannot be standardised: it is 1.0 everywhere"),
+        ("potential", ONES, ValueError, "cannot be standardised: it varies by 0 about 1, less than a part in 10¹⁰"),
+        ("potential", 0 * ONES, ValueError, "cannot be standardised: it varies by 0 about 0"),
+        (
+            "potential",
+            1e9 + 1e-3 * np.eye(2, 3),
+            ValueError,
+            r"cannot be standardised: it varies by 0.001 about 1e\+09",
+        ),
+        ("density", ONES, ValueError, "cannot be standardised: it varies by 0 about 1"),
     ],
     simulate: [
         ("propagator", "magic", ValueError, "must be one of 'exact', 'leapfrog'; got 'magic'"),

@@ -45,7 +45,7 @@ def square(d):
 
 
 def told(count, **arguments):
-    return Translator(units=4, told=count).translate(V, **arguments)
+    return Translator(units=4, initial=([0.0] * count, [1.0] * count) if count else None).translate(V, **arguments)
 
 
 def run_trials(trial=never, configs=(), folder=None, **options):
@@ -116,12 +116,20 @@ TABLE = [
     ("Translator", {"cell": "rnn"}, ValueError, "cell must be one of 'gru', .*'rnn'"),
     ("Translator", {"units": 0}, ValueError, "units"),
     ("Translator", {"units": 4.0}, TypeError, "units"),
-    ("Translator", {"scale": 0.0}, ValueError, "scale"),
-    ("Translator", {"shift": np.nan}, ValueError, "shift"),
+    ("Translator", {"potential": (0.0, 0.0)}, ValueError, "potential must be a shift and a scale greater than 0"),
+    ("Translator", {"potential": (np.nan, 1.0)}, ValueError, "potential must be finite"),
+    ("Translator", {"potential": (0.0, 1.0, 2.0)}, ValueError, "potential must be a shift and a scale"),
+    ("Translator", {"density": 0.5}, ValueError, "density must have 1 axes"),
+    ("Translator", {"density": (0.0, -1.0)}, ValueError, "density must be a shift and a scale greater than 0"),
+    ("Translator", {"initial": (0.0, 1.0)}, ValueError, "initial must have 2 axes"),
+    ("Translator", {"initial": ([0.0, 0.0], [1.0])}, ValueError, "initial must be a rectangular array"),
+    ("Translator", {"initial": ([0.0], [0.0])}, ValueError, "initial must be a shift and a scale greater than 0"),
+    ("Translator", {"dtype": "float64"}, ValueError, "dtype must be 'float32'; got 'float64'"),
     ("Translator", {"seed": -1}, ValueError, "seed"),
     ("translate", {"potential": np.zeros(5)}, ValueError, "potential must have 2 axes"),
     ("translate", {"potential": [[0.0, np.nan]]}, ValueError, "potential must be finite"),
     ("translate", {"potential": [["a", "b"]]}, TypeError, "potential"),
+    ("translate", {"potential": [[1e39, 0.0]]}, ValueError, "potential must be finite; got inf"),
     ("hidden_states", {"potential": np.zeros((2, 3, 1))}, ValueError, "potential"),
     (
         "score",
@@ -140,7 +148,8 @@ TABLE = [
     ("train a translator", {"batch": 1.5}, TypeError, "batch"),
     ("train a translator", {"rate": 0.0}, ValueError, "rate"),
     ("train a translator", {"seed": -1}, ValueError, "seed"),
-    ("train a translator", {"data": Dataset(np.ones((4, 5)), np.ones((4, 5)), 0.4)}, ValueError, "potential"),
+    ("train a translator", {"data": Dataset(np.ones((4, 5)), np.eye(4, 5), 0.4)}, ValueError, "potential cannot be"),
+    ("train a translator", {"data": Dataset(np.eye(4, 5), np.ones((4, 5)), 0.4)}, ValueError, "density cannot be"),
     # distiller
     ("Windows", {"hidden": HIDDEN[:5]}, ValueError, "hidden must begin with the shape of potential"),
     ("Windows", {"hidden": HIDDEN[:, :, 0]}, ValueError, "hidden"),
@@ -158,6 +167,7 @@ TABLE = [
     ("Windows", {"length": 5.0}, TypeError, "length"),
     ("Windows", {"starts": 0}, ValueError, "starts"),
     ("Windows", {"known": -1}, ValueError, "known"),
+    ("Windows", {"scale": 0.0}, ValueError, "scale must be greater than 0"),
     *[("along", {"chains": x}, ValueError, "chains must begin with the shape") for x in (V[:-1], V[:, :-1], V[0])],
     ("Schedule", {"steps": 0}, ValueError, "steps"),
     ("Schedule", {"batch": 2.5}, TypeError, "batch"),
@@ -176,6 +186,8 @@ TABLE = [
     ("Distiller", {"order": 0}, ValueError, "order"),
     ("Distiller", {"noise": -0.1}, ValueError, "noise"),
     ("Distiller", {"seed": -1}, ValueError, "seed"),
+    ("Distiller", {"scale": -1.0}, ValueError, "scale must be greater than 0"),
+    ("Distiller", {"dtype": "mixed_float16"}, ValueError, "dtype must be 'float32'; got 'mixed_float16'"),
     ("Distiller", {"update": "cubic"}, ValueError, "update must be one of 'linear', 'mlp'"),
     ("coefficients", {}, ValueError, "update 'mlp' has no Taylor coefficients"),
     ("forms", {}, ValueError, "readout must be explicit"),

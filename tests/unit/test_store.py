@@ -1,8 +1,12 @@
 """Artefacts and results: kept whole, found again, and never mistaken for something else."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +72,7 @@ def test_a_checkout_keeps_its_runs_below_build(checkout):
     assert (run.home, run.retrain, run.quiet) == (checkout / "_build" / "smoke", True, False)
     assert store.Run.from_environment({"REDISCOVER_QUIET": "1"}, checkout).quiet
     assert store.Run.from_environment({"DASK_SCHEDULER_ADDRESS": "tcp://x"}, checkout).scheduler == "tcp://x"
+    assert store.Run.from_environment({"REDISCOVER_USED": "used.txt"}, checkout).used == Path("used.txt")
     assert not (checkout / "_build").exists()
 
 
@@ -125,9 +130,16 @@ def test_trains_once_and_loads_the_same(root):
     for name, array in weights().items():
         np.testing.assert_array_equal(second.arrays[name], array)
         assert second.arrays[name].dtype == array.dtype
+    assert files(root) == [f"_build/smoke/artifacts/demo-{store.key(CONFIG)}.npz"]
+
+
+def test_what_is_asked_for_is_noted_if_the_run_says_where(root, monkeypatch):
+    use(monkeypatch, root, used=root / "used.txt")
+    first = store.load_or_train(CONFIG, weights)
+    store.load_or_train(CONFIG, never)
+    store.load_or_train(CONFIG, weights, root / "elsewhere")
     name = f"demo-{store.key(CONFIG)}.npz"
-    assert files(root) == [f"_build/smoke/artifacts/{name}", "_build/smoke/used.txt"]
-    assert (root / "_build/smoke/used.txt").read_text(encoding="utf-8") == 2 * f"{name} {first.seconds}\n"
+    assert (root / "used.txt").read_text(encoding="utf-8") == 2 * f"{name} {first.seconds} 0.000\n"
 
 
 def test_tiers_do_not_share(root, monkeypatch):
@@ -231,6 +243,142 @@ def test_artefact_of_another_configuration_is_refused(tmp_path):
     path.rename(tmp_path / f"demo-{store.key(other)}.npz")
     with pytest.raises(ValueError, match=r"foreign, it holds the configuration .*'seed': 0.* instead of .*'seed': 7"):
         store.load_or_train(other, never, tmp_path)
+
+
+# --- one trains, the others wait
+
+ASKING = f"""
+import sys, time
+from pathlib import Path
+import numpy as np
+from rediscover import store
+
+def train():
+    Path("training").touch()
+    while not Path("go").exists():
+        time.sleep(0.02)
+    if sys.argv[1:] == ["fails"]:
+        raise RuntimeError("diverged")
+    return {{"w": np.ones(1)}}
+
+print(store.load_or_train({CONFIG}, train, "kept").fresh)
+"""
+
+
+@pytest.fixture
+def ask(tmp_path):
+    """Start processes that ask for one and the same artefact."""
+    started = []
+
+    def start(*how):
+        variables = os.environ | {"PYTHONPATH": str(Path(store.__file__).parents[1]), "REDISCOVER_QUIET": "0"}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+        started.append(subprocess.Popen([sys.executable, "-c", ASKING, *how], cwd=tmp_path, env=variables, **pipes))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("first_ends", "second_trains"), [("finishes", "False"), ("fails", "True"), ("is killed", "True")]
+)
+def test_who_asks_for_what_is_being_trained_waits(ask, tmp_path, first_ends, second_trains):
+    first = ask(first_ends)
+    while not (tmp_path / "training").exists():
+        assert first.poll() is None
+        time.sleep(0.02)
+    second = ask()
+    assert "is being trained by another process: waiting for it" in second.stderr.readline()
+    if first_ends == "is killed":
+        first.kill()
+    (tmp_path / "go").touch()
+    assert first.communicate(timeout=60)[0] == ("True\n" if first_ends == "finishes" else "")
+    assert second.communicate(timeout=60) == (f"{second_trains}\n", "")
+    assert files(tmp_path / "kept") == [f"demo-{store.key(CONFIG)}.npz"]
+
+
+def test_threads_wait_for_each_other_too(tmp_path):
+    def train():
+        time.sleep(0.3)
+        return weights()
+
+    fresh = []
+    threads = [
+        threading.Thread(target=lambda: fresh.append(store.load_or_train(CONFIG, train, tmp_path).fresh))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(fresh) == [False, False, True]
+
+
+# --- the data that an artefact was trained on
+
+ROWS = np.random.default_rng(0).normal(-0.65, 0.2, (17_500, 40))
+
+
+def moved(array, share=0.01):
+    """One entry off by a share of the spread."""
+    array = array.copy()
+    array[12_345, 6] += share * array.std()
+    return array
+
+
+def swapped(array):
+    array = array.copy()
+    array[[7, 9_000]] = array[[9_000, 7]]
+    return array
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-30, 1e100])
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (moved, "V holds other numbers"),
+        (swapped, "V holds other numbers"),
+        (lambda V: V[::-1], "V holds other numbers"),
+        (lambda V: V + 1e-3 * np.ptp(V), "V holds other numbers"),
+        (lambda V: 1.001 * V, "V holds other numbers"),
+        (lambda V: V.reshape(-1, 80), r"V had shape \(17500, 40\), and has \(8750, 80\)"),
+        (lambda V: V[:-1], r"V had shape \(17500, 40\), and has \(17499, 40\)"),
+    ],
+    ids=["one entry", "two rows", "order", "zero", "size", "shape", "length"],
+)
+def test_artefact_is_given_for_its_own_data_only(tmp_path, change, says, size):
+    store.load_or_train(CONFIG, weights, tmp_path, {"V": size * ROWS})
+    assert not store.load_or_train(CONFIG, never, tmp_path, {"V": size * ROWS}).fresh
+    with pytest.raises(
+        ValueError, match=rf"npz: trained on other data of the same name: {says}\. Give these a name of"
+    ):
+        store.load_or_train(CONFIG, never, tmp_path, {"V": change(size * ROWS)})
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e7])
+def test_last_bits_are_no_other_data(tmp_path, offset):
+    """Another machine or NumPy simulates with other ones, and sums in another order."""
+    noise = 1 + 1e-14 * np.random.default_rng(1).standard_normal(ROWS.shape)
+    store.load_or_train(CONFIG, weights, tmp_path, {"V": ROWS + offset, "w": np.zeros(3)})
+    again = {"w": np.zeros(3), "V": np.asfortranarray((ROWS + offset) * noise)}
+    assert not store.load_or_train(CONFIG, never, tmp_path, again).fresh
+
+
+def test_digest_does_not_depend_on_version_or_machine(tmp_path):
+    """Kept in shipped files: as it is, whatever draws its projections."""
+    digest = store._digest({"x": np.arange(6.0).reshape(3, 2)})["x"]
+    assert digest["shape"] == [3, 2]
+    assert digest["numbers"][:4] == pytest.approx([6.1237243569, 3.6742346142, 0.1522239143, -0.5024255132], rel=1e-9)
+
+
+def test_which_data_there_were_counts(tmp_path):
+    store.load_or_train(CONFIG, weights, tmp_path, {"V": ROWS})
+    for other in ({"V": ROWS, "told": ROWS}, {"density": ROWS}, None):
+        with pytest.raises(ValueError, match=r"it knew V, and is given (V and told|density|none)"):
+            store.load_or_train(CONFIG, never, tmp_path, other)
 
 
 # --- atomic_write, record, results
