@@ -7,7 +7,6 @@ import sys
 from itertools import pairwise
 
 import numpy as np
-import tensorflow as tf
 
 from . import store
 
@@ -24,6 +23,8 @@ def descend(model, loss, optimizer, batch, draws, packs: int) -> np.ndarray:
 
     ``batch(*draw)`` gives inputs and target as tensors, from one entry of each array of `draws` (steps, ...).
     """
+    import tensorflow as tf  # not above: whoever only shows progress does without
+
     weights = model.trainable_variables
     optimizer.build(weights)  # inside the function variables can be changed, but not made
     draws = [tf.convert_to_tensor(drawn) for drawn in draws]
