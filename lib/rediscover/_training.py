@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from . import store
 
-WORTH_COMPILING = 50  # training steps: so many are done one operation at a time while XLA compiles one
+# From how many training steps on it wins time to trace one first, and to have XLA compile it, too.
+WORTH_TRACING, WORTH_COMPILING = 10, 200
 
 
 def descend(model, loss, optimizer, batch, draws, packs: int) -> np.ndarray:
@@ -39,8 +40,9 @@ def descend(model, loss, optimizer, batch, draws, packs: int) -> np.ndarray:
         return total / tf.cast(last - first, total.dtype)
 
     steps = len(draws[0])
-    if steps >= WORTH_COMPILING:  # traced by hand, it does not warn that every training traces one of its own
-        run = tf.function(run, jit_compile=True).get_concrete_function(*2 * [tf.TensorSpec((), tf.int32)])
+    if steps >= WORTH_TRACING:  # traced by hand, it does not warn that every training traces one of its own
+        graph = tf.function(run, jit_compile=steps >= WORTH_COMPILING)
+        run = graph.get_concrete_function(*2 * [tf.TensorSpec((), tf.int32)])
     edges = pairwise(np.linspace(0, steps, packs + 1).astype("int32"))
     return np.array([run(*map(tf.constant, pack)) for pack in progress(edges, packs)])
 
