@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import sys
+from importlib import import_module
 from itertools import pairwise
 
 import numpy as np
@@ -44,7 +45,7 @@ def descend(model, loss, optimizer, batch, draws, packs: int) -> np.ndarray:
     if steps >= WORTH_TRACING:
         run = graph(run, tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.int32), jit_compile=steps >= WORTH_COMPILING)
     edges = pairwise(np.linspace(0, steps, packs + 1).astype("int32"))
-    return np.array([run(*map(tf.constant, pack)) for pack in progress(edges, packs)])
+    return np.array([run(*map(tf.constant, pack)) for pack in progress(edges, total=packs, leave=False)])
 
 
 def graph(function, *specs, **options):
@@ -85,8 +86,10 @@ def watched() -> bool:
     return live or sys.stderr.isatty()
 
 
-def progress(steps, total: int):
-    """Go through `steps` behind a progress bar, if it is watched."""
-    from tqdm.auto import tqdm  # not above: in a notebook without widgets the import warns on stderr
-
-    return tqdm(steps, total=total, disable=not watched(), leave=False)
+def progress(steps=None, **options):
+    """Give tqdm's progress bar, which is drawn only if it is watched: to go through `steps`, or to be updated."""
+    seen = watched()
+    tqdm = import_module(
+        "tqdm.auto" if seen else "tqdm"
+    ).tqdm  # in a notebook without widgets tqdm.auto warns on stderr
+    return tqdm(steps, disable=not seen, **options)

@@ -489,9 +489,8 @@ class Distiller(keras.Model):
     def _errors(self):
         units, lags = self.settings["units"], max(self.settings["known"], 1)
         shapes = {"hidden": (None, units), "known": (None, None, lags)}
-        inputs = {name: tf.TensorSpec(shape) for name, shape in shapes.items()} | {
-            "sites": tf.TensorSpec((None,), "int32")
-        }
+        inputs = {name: tf.TensorSpec(shape) for name, shape in shapes.items()}
+        inputs["sites"] = tf.TensorSpec((None,), "int32")
         target = tf.TensorSpec((None, None, *self.readout.target_shape(units)))
         return graph(lambda x, y: _squared_error(y, self(x)), inputs, target)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from . import _check, store
-from ._training import watched
+from ._training import progress
 
 
 def grid(**axes: Iterable[Any]) -> list[dict[str, Any]]:
@@ -146,10 +146,9 @@ def run(
         return [done[key] for key in rows]
     folder.mkdir(parents=True, exist_ok=True)
     failed = sum("error" in row for row in done.values())
-    tqdm = importlib.import_module("tqdm.auto" if watched() else "tqdm").tqdm  # tqdm.auto may warn in a notebook
     here = ((key, _attempt(text, trial)) for key, text in todo.items())
     outcomes = _on_dask(trial, todo, workers, address) if distribute else here
-    with closing(outcomes), tqdm(initial=len(done), total=len(rows), unit="trial", disable=not watched()) as bar:
+    with closing(outcomes), progress(initial=len(done), total=len(rows), unit="trial") as bar:
         for key, outcome in outcomes:
             done[key] = rows[key] | outcome
             _keep(done[key], folder / f"{key}.json")

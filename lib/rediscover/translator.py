@@ -173,9 +173,8 @@ class Translator(keras.Model):
         density, shape = _check.array("density", density, 2), np.shape(potential)
         if density.shape != shape:
             raise ValueError(f"density must have the shape of potential, {shape}; got {density.shape}")
-        found = self._in_batches(
-            self._translate, potential, initial
-        )  # standardised: the squares of any density fit a float
+        # standardised: the squares of any density fit a float
+        found = self._in_batches(self._translate, potential, initial)
         return float(r2_score(self.density.to(density).ravel(), found.ravel()))
 
     def get_config(self):
@@ -255,14 +254,13 @@ def train(
         rng, size = np.random.default_rng(seed), min(batch, len(data))
         rows = np.concatenate([rng.permutation(len(data)) for _ in range(epochs)]).astype("int32")
         rows = rows[: len(rows) // size * size].reshape(-1, size)  # a batch may end one epoch and begin the next
-        seen = model.seen(data.potential, data.initial)
-        inputs = {name: ops.convert_to_tensor(array) for name, array in seen.items()}
+        whole = model.seen(data.potential, data.initial)
+        inputs = {name: ops.convert_to_tensor(array) for name, array in whole.items()}
         target = ops.convert_to_tensor(model.density.to(data.density), "float32")
 
         def pick(rows):
-            return {name: ops.take(array, rows, axis=0) for name, array in inputs.items()}, ops.take(
-                target, rows, axis=0
-            )
+            seen = {name: ops.take(array, rows, axis=0) for name, array in inputs.items()}
+            return seen, ops.take(target, rows, axis=0)
 
         adam = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(rate, len(rows)), clipnorm=1.0)
         return descend(model, keras.losses.MeanSquaredError(dtype="float32"), adam, pick, [rows], epochs)

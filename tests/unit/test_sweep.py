@@ -137,7 +137,7 @@ def test_failed_trials_run_again_only_on_request(tmp_path):
 def test_a_bar_counts_trials_and_failures_where_somebody_looks(tmp_path, monkeypatch, capsys):
     sweep.run(picky, sweep.grid(x=[0]), tmp_path)
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr(sweep, "watched", lambda: True)
+    monkeypatch.setattr("rediscover._training.watched", lambda: True)
     sweep.run(picky, sweep.grid(x=[0, 1]), tmp_path)
     assert re.search(r"2/2 .*failed=1", capsys.readouterr().err)
 
