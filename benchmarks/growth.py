@@ -2,11 +2,11 @@
 
 import multiprocessing
 import resource
-import tempfile
-import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
+from timing import each, fresh
 
 #: What is varied, one at a time; the first value of each is that of all others.
 AXES = {
@@ -17,7 +17,7 @@ AXES = {
     "hidden units": (64, 16, 32, 128),
 }
 READOUTS = ("mlp", "quadratic")
-STEPS = 50
+STEPS, BATCH = 200, 128
 
 
 def population(readout: str, sizes: dict) -> tuple[float, float]:
@@ -30,16 +30,12 @@ def population(readout: str, sizes: dict) -> tuple[float, float]:
     # the windows grow with the chain; the share of it in which they may begin stays
     windows = distiller.Windows(hidden, V, hidden if readout == "mlp" else V, length=sites * 4 // 5, starts=sites // 10)
 
-    def train(steps):
-        start = time.perf_counter()
-        with tempfile.TemporaryDirectory() as folder:
-            schedule, shape = distiller.Schedule(steps=steps), (sizes["latent dimension"], sizes["members"])
-            distiller.train(windows, {}, *shape, readout, schedule, folder=folder)
-        return time.perf_counter() - start
+    shape = sizes["latent dimension"], sizes["members"], readout
 
-    train(1)  # what is made once in a process
-    few, many = train(STEPS), train(3 * STEPS)
-    return 1e3 * (many - few) / (2 * STEPS), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    def train(steps):
+        fresh(distiller.train, windows, {}, *shape, distiller.Schedule(steps=steps, batch=BATCH))
+
+    return timed(train, STEPS)
 
 
 def translation(sizes: dict) -> tuple[float, float]:
@@ -49,13 +45,15 @@ def translation(sizes: dict) -> tuple[float, float]:
     data = dataset.simulate(sizes["chains"], sites=sizes["sites"])
 
     def train(epochs):
-        start = time.perf_counter()
-        with tempfile.TemporaryDirectory() as folder:
-            translator.train(data, units=sizes["hidden units"], epochs=epochs, batch=128, folder=folder)
-        return time.perf_counter() - start
+        fresh(translator.train, data, units=sizes["hidden units"], epochs=epochs, batch=BATCH)
 
-    few, many = train(1), train(3)
-    return 1e3 * (many - few) / 2, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return timed(train, -(-STEPS * BATCH // sizes["chains"]))
+
+
+def timed(train: Callable[[int], None], few: int) -> tuple[float, float]:
+    """Milliseconds of one more, and megabytes of this process at its largest."""
+    train(1)  # what is made once in a process
+    return each(train, few, 3 * few), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def measure(what: str, sizes: dict) -> tuple[float, float]:

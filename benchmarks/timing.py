@@ -1,5 +1,6 @@
 """How times are taken here: alternately, the best of a few, and compared within one run."""
 
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,24 @@ def seconds(*functions: Callable, repeat: int = 3) -> list[float]:
             function()
             best[i] = min(best[i], time.perf_counter() - start)
     return best
+
+
+def fresh(train: Callable, *args, **kwargs):
+    """Train where nothing is kept."""
+    with tempfile.TemporaryDirectory() as folder:
+        return train(*args, **kwargs, folder=folder)
+
+
+def each(train: Callable, few: int, many: int) -> float:
+    """Milliseconds that one more of something costs: what is done once in every training falls out, such as compiling.
+
+    Both must be long enough to be compiled, see `_training.WORTH_COMPILING`.
+    """
+    start = time.perf_counter()
+    train(few)
+    middle = time.perf_counter()
+    train(many)
+    return 1e3 * (2 * middle - start - time.perf_counter()) / (few - many)
 
 
 @dataclass(frozen=True)

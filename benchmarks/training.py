@@ -1,13 +1,12 @@
 """Networks beside their peers: Keras's and PyTorch's GRU, members one by one, bare matrix products; and the law."""
 
-import tempfile
 import time
 from itertools import pairwise
 
 import keras
 import numpy as np
 from sklearn.metrics import r2_score
-from timing import Comparison, seconds
+from timing import Comparison, each, fresh, seconds
 
 from rediscover import dataset, distiller, translator
 from rediscover.distiller import Distiller, PopulationError, Schedule, Windows
@@ -15,21 +14,6 @@ from rediscover.law import Law
 
 CHAINS, UNITS, BATCH, EPOCHS, RATE = 6000, 64, 128, 12, 6e-3
 STEPS, MEMBERS = 200, 8
-
-
-def fresh(train, *args, **kwargs):
-    """Train where nothing is kept."""
-    with tempfile.TemporaryDirectory() as folder:
-        return train(*args, **kwargs, folder=folder)
-
-
-def each(train, few, many):
-    """Milliseconds that one more of something costs: compiling and all else that is done once falls out."""
-    start = time.perf_counter()
-    train(few)
-    middle = time.perf_counter()
-    train(many)
-    return 1e3 * (2 * middle - start - time.perf_counter()) / (few - many)
 
 
 # The translator -------------------------------------------------------------------------------------------------------
@@ -42,7 +26,7 @@ def of_ours(train, test):
     def run(epochs):
         found["model"] = fresh(translator.train, train, "gru", UNITS, epochs, BATCH, RATE)
 
-    took = each(run, 2, EPOCHS)
+    took = each(run, EPOCHS // 2, EPOCHS)
     return took, found["model"].score(test.potential, test.density)
 
 
@@ -121,6 +105,7 @@ def of_fit(windows, readout):
     """Milliseconds of a step of a single member in Keras's own fit, compiled."""
     model = Distiller(2, 1, readout, UNITS)
     model.compile(keras.optimizers.Adam(1e-2, clipvalue=0.1), PopulationError(windows.variance), jit_compile=True)
+    model.fit(Batches(windows, 1), shuffle=False, verbose=0)  # which compiles, once for all
     return each(lambda steps: model.fit(Batches(windows, steps), shuffle=False, verbose=0), STEPS, 2 * STEPS)
 
 
