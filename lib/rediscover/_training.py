@@ -7,12 +7,11 @@ import sys
 from itertools import pairwise
 
 import numpy as np
-import tensorflow as tf
 
 from . import store
 
 # From how many training steps on it wins time to trace one first, and to have XLA compile it, too.
-WORTH_TRACING, WORTH_COMPILING = 10, 200
+WORTH_TRACING, WORTH_COMPILING = 5, 200
 
 
 def descend(model, loss, optimizer, batch, draws, packs: int) -> np.ndarray:
@@ -24,6 +23,8 @@ def descend(model, loss, optimizer, batch, draws, packs: int) -> np.ndarray:
 
     ``batch(*draw)`` gives inputs and target as tensors, from one entry of each array of `draws` (steps, ...).
     """
+    import tensorflow as tf  # not above: whoever only shows progress does without
+
     weights = model.trainable_variables
     optimizer.build(weights)  # inside the function variables can be changed, but not made
     draws = [tf.convert_to_tensor(drawn) for drawn in draws]
@@ -40,11 +41,20 @@ def descend(model, loss, optimizer, batch, draws, packs: int) -> np.ndarray:
         return total / tf.cast(last - first, total.dtype)
 
     steps = len(draws[0])
-    if steps >= WORTH_TRACING:  # traced by hand, it does not warn that every training traces one of its own
-        graph = tf.function(run, jit_compile=steps >= WORTH_COMPILING)
-        run = graph.get_concrete_function(*2 * [tf.TensorSpec((), tf.int32)])
+    if steps >= WORTH_TRACING:
+        run = graph(run, tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.int32), jit_compile=steps >= WORTH_COMPILING)
     edges = pairwise(np.linspace(0, steps, packs + 1).astype("int32"))
     return np.array([run(*map(tf.constant, pack)) for pack in progress(edges, packs)])
+
+
+def graph(function, *specs, **options):
+    """Trace a function of tensors of the given kinds once, so that Python has no part in its calls any more.
+
+    By hand, as TensorFlow warns of a function that is traced often, and each network traces its own.
+    """
+    import tensorflow as tf  # see descend
+
+    return tf.function(function, **options).get_concrete_function(*specs)
 
 
 def fit_or_restore(model, config: dict, fit, folder, data: dict):

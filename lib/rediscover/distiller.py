@@ -10,14 +10,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from functools import cache, partial
+from functools import cache, cached_property, partial
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from . import _check, readouts
-from ._training import descend, fit_or_restore
+from ._training import descend, fit_or_restore, graph
 from .dataset import Dataset
 from .layers import FreeCell, MemberWise, TaylorCell, single_precision
 from .readouts import Readout
@@ -429,7 +430,7 @@ class Distiller(keras.Model):
         start = ops.reshape(self.encode(hidden), (-1, self.members * self.latent_dim))
         rest = self.update(potential[..., None], initial_state=start)
         chain = ops.concatenate([start[:, None], rest], axis=1)
-        chain = ops.reshape(chain, (-1, chain.shape[1], self.members, self.latent_dim))
+        chain = ops.reshape(chain, (-1, ops.shape(chain)[1], self.members, self.latent_dim))
         return ops.transpose(chain, (0, 2, 1, 3))
 
     def call(self, inputs):
@@ -479,9 +480,24 @@ class Distiller(keras.Model):
         """
         return self.scale * ops.convert_to_numpy(self(inputs)).astype(float)
 
+    # One graph each for all windows, as of a translator.
+    @cached_property
+    def _roll_out(self):
+        return graph(self.roll_out, tf.TensorSpec((None, self.settings["units"])), tf.TensorSpec((None, None)))
+
+    @cached_property
+    def _errors(self):
+        units, lags = self.settings["units"], max(self.settings["known"], 1)
+        shapes = {"hidden": (None, units), "known": (None, None, lags)}
+        inputs = {name: tf.TensorSpec(shape) for name, shape in shapes.items()} | {
+            "sites": tf.TensorSpec((None,), "int32")
+        }
+        target = tf.TensorSpec((None, None, *self.readout.target_shape(units)))
+        return graph(lambda x, y: _squared_error(y, self(x)), inputs, target)
+
     def latents(self, windows: Windows) -> np.ndarray:
         """Latents of every member along every window, shape (members, n, length + 1, latent_dim)."""
-        parts = [self.roll_out(x["hidden"], x["known"][:, 1:, 0]) for x, _ in windows.batches()]
+        parts = [self._roll_out(x["hidden"], x["known"][:, 1:, 0]) for x, _ in windows.batches()]
         return np.concatenate([ops.convert_to_numpy(p) for p in parts]).swapaxes(0, 1)
 
     def member_losses(self, windows: Windows) -> np.ndarray:
@@ -489,7 +505,7 @@ class Distiller(keras.Model):
 
         Infinite for a member that diverged: it is as lost as can be.
         """
-        parts = [ops.convert_to_numpy(_squared_error(y, self(x))) for x, y in windows.batches()]
+        parts = [ops.convert_to_numpy(self._errors(x, y)) for x, y in windows.batches()]
         with np.errstate(over="ignore", invalid="ignore"):
             losses = np.concatenate(parts).mean(0, dtype="float64") / windows.variance
         return np.where(np.isfinite(losses), losses, np.inf)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -9,7 +11,7 @@ from keras import ops
 from sklearn.metrics import r2_score
 
 from . import _check
-from ._training import descend, fit_or_restore
+from ._training import descend, fit_or_restore, graph
 from .dataset import Dataset, Scaling
 from .layers import TaylorCell, single_precision
 
@@ -87,9 +89,20 @@ class Translator(keras.Model):
             memory.build((None, self.told))
             self.memories.append(memory)
         self.built = True
-        # one graph each for all chains: from Python, site by site, they take two and a half times as long
-        functions = (self.call, lambda inputs: self.run(**inputs))
-        self._graphs = [tf.function(function, reduce_retracing=True) for function in functions]
+
+    # One graph each for all chains: from Python, site by site, they take two and a half times as long.
+    @cached_property
+    def _translate(self):
+        return graph(self.call, self._spec)
+
+    @cached_property
+    def _watch(self):
+        return graph(lambda inputs: self.run(**inputs), self._spec)
+
+    @property
+    def _spec(self):
+        spec = {"potential": tf.TensorSpec((None, None))}
+        return spec | ({"initial": tf.TensorSpec((None, self.told))} if self.told else {})
 
     def standardise(self, potential: np.ndarray) -> np.ndarray:
         """The potential as the network sees it."""
@@ -137,7 +150,7 @@ class Translator(keras.Model):
         >>> Translator(units=4).translate([[-0.5, -0.6, -0.7]]).shape
         (1, 3)
         """
-        return self.density.back(self._in_batches(self._graphs[0], potential, initial))
+        return self.density.back(self._in_batches(self._translate, potential, initial))
 
     def hidden_states(self, potential: np.ndarray, initial: np.ndarray | None = None) -> np.ndarray:
         """Hidden state after every site, (n, sites) to (n, sites, units); `initial` (n, told) if it is to be told.
@@ -147,7 +160,7 @@ class Translator(keras.Model):
         >>> Translator(units=4).hidden_states([[-0.5, -0.6, -0.7]]).shape
         (1, 3, 4)
         """
-        return self._in_batches(self._graphs[1], potential, initial)
+        return self._in_batches(self._watch, potential, initial)
 
     def score(self, potential: np.ndarray, density: np.ndarray, initial: np.ndarray | None = None) -> float:
         """Coefficient of determination R² of the density (n, sites), all chains and sites pooled.
@@ -161,7 +174,7 @@ class Translator(keras.Model):
         if density.shape != shape:
             raise ValueError(f"density must have the shape of potential, {shape}; got {density.shape}")
         found = self._in_batches(
-            self._graphs[0], potential, initial
+            self._translate, potential, initial
         )  # standardised: the squares of any density fit a float
         return float(r2_score(self.density.to(density).ravel(), found.ravel()))
 

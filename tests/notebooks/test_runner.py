@@ -166,7 +166,10 @@ def test_smoke_run_and_site_touch_nothing_outside_build(book):
         run[jobs] = costs(book, "smoke")
         assert run[jobs]["jobs"] == jobs and run[jobs]["versions"]["numpy"] == np.__version__
     cost = run[1]["chapters"]["02_second"]
-    assert run[1]["wall"]["1"] > run[1]["chapters"]["01_first"]["seconds"] + cost["seconds"] and cost["training"] == 0
+    assert (
+        run[1]["wall"]["1"] > run[1]["chapters"]["01_first"]["seconds"] + cost["seconds"] - 0.2
+        and cost["training"] == 0
+    )
     assert run[2]["chapters"] == run[1]["chapters"], "a chapter is measured by itself"
     assert run[2]["wall"] == run[1]["wall"] | {"2": run[2]["wall"]["2"]}
     done = runner(book, "site", "--tier", "smoke")
@@ -204,7 +207,7 @@ def test_failed_chapter_is_named_and_a_retraining_goes_on_behind_the_last_whole_
     assert (home / "notebooks" / "01_first.ipynb").stat().st_mtime_ns == before
     cost = costs(book, "standard", "retrain")
     assert sorted(cost["chapters"]) == ["01_first", "02_second"]
-    assert cost["wall"]["1"] > so_far + cost["chapters"]["02_second"]["seconds"]
+    assert cost["wall"]["1"] > so_far + cost["chapters"]["02_second"]["seconds"] - 0.2  # they are rounded
 
     done = runner(book, "run", "--retrain")  # a whole run is behind us: this one begins anew
     assert done.returncode == 0 and fresh(book, "standard")

@@ -99,6 +99,7 @@ def test_a_page_says_when_and_with_what_it_was_made():
     }
     run["chapters"] = {"03_distiller": {"seconds": 35.3, "training": 886.0}}
     words = pages.colophon("03_distiller", "standard", run, "")
-    assert "Run of 26 November 2026 (standard), 35 s" in words
+    assert "Run of 26 November 2026 (standard), with python 1.2" in words
+    assert "By itself this page takes 35 s on 2 cores" in words
     assert "15 minutes of training" in words
     assert "keras 1.2" in words
