@@ -66,7 +66,7 @@ class Sizes:
 
 
 STANDARD = Sizes((18_000, 2_000, 2_000), 60, 8, 32, {"mlp": 3000, "quadratic": 6000, "linear": 6000})
-TINY = Sizes((500, 100, 100), 2, 2, 8, {"mlp": 1, "quadratic": 1, "linear": 1})
+TINY = Sizes((128, 100, 100), 2, 2, 8, {"mlp": 1, "quadratic": 1, "linear": 1})
 SMOKE = store.current().tier == "smoke"
 SIZES = TINY if SMOKE else STANDARD
 

@@ -304,7 +304,7 @@ def spectral_law(
     Parameters
     ----------
     measure, prefixes, suffixes
-        See `hankel`, which is called once for H and once for every V.
+        See `hankel`, which is called twice: for H, and for all V together.
     V : array_like
         Potentials, shape (k,).
     rank : int
@@ -341,8 +341,9 @@ def spectral_law(
     if singular[rank - 1] <= max(block.shape) * np.finfo(float).eps * singular[0]:
         raise ValueError(f"rank must not exceed the rank of the block; got {rank}, singular values {singular}")
     past, future = left[:, :rank] / singular[:rank], right[:rank]
-    longer = [hankel(measure, np.column_stack([prefixes, np.full(len(prefixes), v)]), suffixes) for v in V]
-    return past.T @ np.array(longer) @ future.T
+    longer = np.column_stack([np.tile(prefixes, (len(V), 1)), np.repeat(V, len(prefixes))])
+    longer = hankel(measure, longer, suffixes).reshape(len(V), *block.shape)
+    return past.T @ longer @ future.T
 
 
 @dataclass(frozen=True)
