@@ -24,7 +24,7 @@ from rediscover.law import Law
 from rediscover.translator import Translator
 
 TRIAL = "rediscover.trials.investigate"  # what rows call `investigate`: an id that stays, wherever the function lives
-RECIPES = {"investigate": 1, "translator": translator.RECIPE, "distiller": distiller.RECIPE}  # what a row depends on
+RECIPES = {"investigate": 2, "translator": translator.RECIPE, "distiller": distiller.RECIPE}  # what a row depends on
 CONTROLS = (None, "untrained", "shuffled")
 CAMERAS: dict[str, Callable[[np.ndarray, float, np.random.Generator], np.ndarray]] = {
     "atoms": measurement.shot_noise,
