@@ -39,6 +39,7 @@ def model():
 # Sizes, data and machines ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_standard_sizes_are_those_of_the_shipped_networks(monkeypatch, tmp_path):
     """A changed size, seed or schedule would have everything trained anew, and the pages show something else."""
 
