@@ -89,7 +89,6 @@ def watched() -> bool:
 def progress(steps=None, **options):
     """Give tqdm's progress bar, which is drawn only if it is watched: to go through `steps`, or to be updated."""
     seen = watched()
-    tqdm = import_module(
-        "tqdm.auto" if seen else "tqdm"
-    ).tqdm  # in a notebook without widgets tqdm.auto warns on stderr
+    # in a notebook without widgets tqdm.auto warns on stderr
+    tqdm = import_module("tqdm.auto" if seen else "tqdm").tqdm
     return tqdm(steps, disable=not seen, **options)

@@ -166,10 +166,9 @@ def test_smoke_run_and_site_touch_nothing_outside_build(book):
         run[jobs] = costs(book, "smoke")
         assert run[jobs]["jobs"] == jobs and run[jobs]["versions"]["numpy"] == np.__version__
     cost = run[1]["chapters"]["02_second"]
-    assert (
-        run[1]["wall"]["1"] > run[1]["chapters"]["01_first"]["seconds"] + cost["seconds"] - 0.2
-        and cost["training"] == 0
-    )
+    both = run[1]["chapters"]["01_first"]["seconds"] + cost["seconds"]
+    assert run[1]["wall"]["1"] > both - 0.2  # they are rounded
+    assert cost["training"] == 0
     assert run[2]["chapters"] == run[1]["chapters"], "a chapter is measured by itself"
     assert run[2]["wall"] == run[1]["wall"] | {"2": run[2]["wall"]["2"]}
     done = runner(book, "site", "--tier", "smoke")
