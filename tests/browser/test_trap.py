@@ -12,6 +12,7 @@ import pytest
 from sklearn.metrics import r2_score
 
 from rediscover import potentials, simulator
+from rediscover.law import Law
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 CANVAS = ".trap-canvas"
@@ -76,12 +77,13 @@ def test_equals_keras_on_a_hundred_potentials(trap, networks, measure):
         V.tolist(),
     )
     translated, distilled, exact = np.moveaxis(np.array(said), 1, 0)
-    hidden = gru.hidden_states(V)[:, 0]
-    latents = population.roll_out(hidden, gru.standardise(V[:, 1:]).astype("float32"))
-    by_keras = population.scale * np.asarray(population.decoder(latents))[:, best]
+    # Keras's latents, carried on in float64 as the page does: single precision alone makes 1e-5 of a density of ten
+    first = np.asarray(population.encode(gru.hidden_states(V)[:, 0]))[:, best]
+    latents = Law(population.coefficients()[best], *gru.potential, spacing=0.4).roll_out(first, V[:, 1:])
+    by_law = np.einsum("nsi,ij,nsj->ns", latents, population.forms()[best], latents)
     for what, found, expected, limit in (
         ("the translator", translated, gru.translate(V), 1e-5),
-        ("the distilled law", distilled, by_keras, 1e-5),
+        ("the distilled law", distilled, by_law, 1e-5),
         ("the exact density", exact, simulator.propagate(V, 0.4).density, 1e-9),
     ):
         away = float(np.abs(found - expected).max())
@@ -182,8 +184,9 @@ def test_says_where_nobody_trained_it_and_lets_it_fail(trap):
     page.wait_for_function("document.querySelector('.trap-said').textContent.includes('outside')")
     translator, law = told(page, "translator"), told(page, "distilled law")
     assert translator < 0.9 < law
-    page.get_by_role("combobox").select_option("lattice")  # and there the law fails, too
-    page.wait_for_function(f"!document.querySelector('.trap-said').textContent.includes('law {law:.3f}')")
+    page.get_by_role("combobox").select_option("lattice")  # and there, roughened, the law fails, too
+    page.get_by_label("Roughness").fill("0.6")
+    page.wait_for_timeout(600)  # it is said when the hand rests
     assert told(page, "distilled law") < 0.9
 
 
