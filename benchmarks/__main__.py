@@ -1,10 +1,14 @@
-"""Time the simulator and the networks beside their peers, and how the cost of a training grows: `make bench`."""
+"""Time the simulator and the networks beside their peers, and how the cost of a training grows: `make bench`.
+
+By name only, for a machine with a GPU: `make bench NAMES=accelerator`.
+"""
 
 import argparse
 import os
 from dataclasses import asdict
 from pathlib import Path
 
+import accelerator
 import growth
 import simulator
 import training
@@ -18,8 +22,13 @@ def main() -> None:
     """Print what is measured; RECORD=1 keeps it for the appendix."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     known = ("simulator", "training", "growth")
-    parser.add_argument("names", nargs="*", choices=[*known, []], help="which parts; all if none is named")
+    parser.add_argument(
+        "names", nargs="*", choices=[*known, "accelerator", []], help="which parts; all if none is named"
+    )
     names = parser.parse_args().names or known
+    if names == ["accelerator"]:
+        accelerate()
+        return
     kept = {"cores": os.cpu_count(), "versions": store.library_versions(), "compared": [], "growth": []}
     for part in (simulator, training):
         for found in part.compare() if part.__name__ in names else ():
@@ -36,6 +45,20 @@ def main() -> None:
             print(what, ", ".join(f"{axis}^{slope}" for axis, slope in slopes.items()))
     if os.environ.get("RECORD") == "1" and set(names) == set(known):
         print(store.record("bench", kept, RESULTS))
+
+
+def accelerate() -> None:
+    """Print what `accelerator` measures, and keep it likewise."""
+    kept = {"device": accelerator.apart(accelerator.device), "cores": os.cpu_count()}
+    kept |= {"seconds": accelerator.apart(accelerator.chapter), "members": []}
+    print(kept["device"], kept["seconds"], flush=True)
+    for row in accelerator.members():
+        print(f"{row['what']:10}  {row['members']:6} members  {row['ms']:10.2f} ms", flush=True)
+        kept["members"].append(row)
+    kept["free"] = accelerator.free(kept["members"])
+    print("free members:", kept["free"])
+    if os.environ.get("RECORD") == "1":
+        print(store.record("accelerator", kept, RESULTS))
 
 
 if __name__ == "__main__":
