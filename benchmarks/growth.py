@@ -20,7 +20,7 @@ READOUTS = ("mlp", "quadratic")
 STEPS, BATCH = 200, 128
 
 
-def population(readout: str, sizes: dict) -> tuple[float, float]:
+def population(readout: str, sizes: dict, steps: int = STEPS) -> tuple[float, float]:
     """Milliseconds of a training step of a population, and the most megabytes that its process held."""
     from rediscover import distiller
 
@@ -35,7 +35,7 @@ def population(readout: str, sizes: dict) -> tuple[float, float]:
     def train(steps):
         fresh(distiller.train, windows, {}, *shape, distiller.Schedule(steps=steps, batch=BATCH))
 
-    return timed(train, STEPS)
+    return timed(train, steps)
 
 
 def translation(sizes: dict) -> tuple[float, float]:
@@ -52,7 +52,7 @@ def translation(sizes: dict) -> tuple[float, float]:
 
 def timed(train: Callable[[int], None], few: int) -> tuple[float, float]:
     """Milliseconds of one more, and megabytes of this process at its largest."""
-    train(1)  # what is made once in a process
+    train(few)  # what is made once in a process, and the first compilation, which is slower
     return each(train, few, 3 * few), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

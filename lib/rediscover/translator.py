@@ -76,8 +76,9 @@ class Translator(keras.Model):
         else:
             layer = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}[cell]
             orthogonal = keras.initializers.Orthogonal(seed=seed + 1)
-            initializers = {"kernel_initializer": first, "recurrent_initializer": orthogonal}
-            self.hidden = layer(units, return_sequences=True, name="hidden", dtype="float32", **initializers)
+            options = {"kernel_initializer": first, "recurrent_initializer": orthogonal}
+            options |= {"use_cudnn": False}  # on a GPU Keras would take cuDNN's cells, which XLA cannot compile
+            self.hidden = layer(units, return_sequences=True, name="hidden", dtype="float32", **options)
         self.hidden.build((None, None, 1))
         last = keras.initializers.GlorotUniform(seed + 2)
         self.readout = keras.layers.Dense(1, kernel_initializer=last, dtype="float32")

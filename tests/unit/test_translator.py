@@ -101,6 +101,12 @@ def test_batches_make_no_difference(cell, monkeypatch):
         assert method(potential) == pytest.approx(whole, rel=1e-5, abs=1e-6)
 
 
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_a_gated_cell_can_be_compiled_on_a_gpu_too(cell):
+    # Left to itself Keras takes cuDNN's there, and training ends with "Detected unsupported operations ... CudnnRNNV3".
+    assert Translator(cell, units=4).hidden.use_cudnn is False
+
+
 @every_cell
 def test_configuration_and_seed_give_the_same_model(cell):
     model = small(cell, seed=3)
