@@ -22,7 +22,7 @@ from rediscover import store
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / "_build" / "colab"
-LIMIT = 600  # seconds a chapter
+LIMIT = 300  # seconds a chapter
 # What Colab had in November 2026 of the packages that the chapters import; the rest follows from these.
 VERSIONS = {
     "tensorflow": "2.20.0", "keras": "3.13.2", "numpy": "2.1.3", "scipy": "1.16.3", "matplotlib": "3.10.7",
