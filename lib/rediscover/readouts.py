@@ -38,12 +38,16 @@ class Readout(ABC):
 
         A form has no offset, so the density may be scaled, and not shifted.
         """
-        shift, scale = translator.density
-        return np.asarray(translator.read_out(hidden), float) + shift / scale
+        (shift, scale), unit = translator.density, self.scale(translator)
+        return np.asarray(translator.read_out(hidden), float) * (scale / unit) + shift / unit
 
     def scale(self, translator) -> float:
-        """What the target is divided by, to be a number of size one: a standard deviation of the density."""
-        return translator.density.scale
+        """What the target is divided by, to be a number of size one: the root mean square of the density.
+
+        Not its standard deviation: a density that varies little about its mean would be far from one, and from the
+        first weights.
+        """
+        return float(np.hypot(*translator.density))
 
     def target_shape(self, units: int) -> tuple[int, ...]:
         """Axes of the target after (n, sites)."""

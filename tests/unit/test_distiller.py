@@ -138,11 +138,11 @@ def test_training_sees_the_windows_that_are_cut_for_judging(readout):
 
 @every_readout
 def test_windows_of_a_translator_show_its_own_run(readout):
-    gru = Translator(units=UNITS, potential=(-0.6, 0.2), density=(30.0, 20.0))
+    gru = Translator(units=UNITS, potential=(-0.6, 0.2), density=(30.0, 40.0))
     potential = simulate(4, sites=SITES).potential
     w = Windows.of(gru, potential, readout, **SHAPE)
     assert np.array_equal(w.hidden, gru.hidden_states(potential))
-    expected, scale = (gru.hidden_states(potential), 1) if readout == "mlp" else (gru.translate(potential), 20)
+    expected, scale = (gru.hidden_states(potential), 1) if readout == "mlp" else (gru.translate(potential), 50)
     assert w.scale * w.target == pytest.approx(expected, rel=1e-6) and w.scale == scale
     inputs, _ = w.cut([1], [0], [0])
     assert inputs["known"][0, :, 0] == pytest.approx((potential[1, :6] + 0.6) / 0.2, rel=1e-6)

@@ -51,6 +51,18 @@ def test_another_readout_touches_no_other_file(another, tmp_path):
     assert rho == pytest.approx(np.asarray(population(inputs))[:, 1], rel=1e-4, abs=1e-6)
 
 
+@pytest.mark.parametrize("density", [(0.0, 3.0), (5.0, 0.1), (-40.0, 1e-3)])
+@pytest.mark.parametrize("name", ["linear", "quadratic"])
+def test_what_a_form_is_to_give_is_of_size_one(name, density):
+    # In units of its spread a density that hardly leaves its mean would be hundreds away from what first weights give.
+    gru, V = Translator(units=4, density=density), dataset.simulate(6, sites=9).potential
+    windows = Windows.of(gru, V, name, length=5)
+    assert 0.01 < np.sqrt(np.mean(windows.target.astype(float) ** 2)) < 1.5
+    assert windows.scale * windows.target == pytest.approx(
+        gru.translate(dataset.simulate(6, sites=9).potential), rel=1e-6
+    )
+
+
 @pytest.mark.parametrize("name", readouts.READOUTS)
 def test_a_readout_is_found_by_its_name_or_given(name):
     readout = readouts.get(name)
