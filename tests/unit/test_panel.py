@@ -137,7 +137,6 @@ def test_trials_of_a_sweep_are_all_different_and_say_only_what_is_known(name):
     assert all(set(config) <= set(panel.DEFAULTS) for config in configs)
 
 
-@pytest.mark.xfail(strict=False, reason="rows of the distiller's recipe 4 until make sweeps has run to its end")
 @pytest.mark.parametrize("path", sorted(SWEEPS.glob("*.jsonl")), ids=lambda path: path.stem)
 def test_shipped_rows_are_those_of_the_sweep(path):
     rows = sweep.table(path)
