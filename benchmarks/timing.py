@@ -23,16 +23,14 @@ def fresh(train: Callable, *args, **kwargs):
         return train(*args, **kwargs, folder=folder)
 
 
-def each(train: Callable, few: int, many: int) -> float:
+def each(train: Callable, few: int, many: int, repeat: int = 1) -> float:
     """Milliseconds that one more of something costs: what is done once in every training falls out, such as compiling.
 
-    Both must be long enough to be compiled, see `_training.WORTH_COMPILING`.
+    Both must be long enough to be compiled, see `_training.WORTH_COMPILING`. The first training of a process takes
+    longer, by seconds: where it may be one of these, repeat them.
     """
-    start = time.perf_counter()
-    train(few)
-    middle = time.perf_counter()
-    train(many)
-    return 1e3 * (2 * middle - start - time.perf_counter()) / (few - many)
+    short, long = seconds(lambda: train(few), lambda: train(many), repeat=repeat)
+    return 1e3 * (long - short) / (many - few)
 
 
 @dataclass(frozen=True)
