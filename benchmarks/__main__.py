@@ -33,7 +33,8 @@ def main() -> None:
     for part in (simulator, training):
         for found in part.compare() if part.__name__ in names else ():
             print(found, flush=True)
-            kept["compared"].append(asdict(found) | {"ratio": round(found.ratio, 3), "met": found.met})
+            numbers = {"ratio": round(found.ratio, 3), "met": found.met}
+            kept["compared"].append({"part": part.__name__} | asdict(found) | numbers)
     for row in growth.grow() if "growth" in names else ():
         print(
             f"{row['what']:10}  {row['axis']:16} {row['value']:6}  {row['ms']:10.2f} ms  {row['MB']:6} MB", flush=True
@@ -43,8 +44,20 @@ def main() -> None:
         kept["exponents"] = growth.exponents(kept["growth"])
         for what, slopes in kept["exponents"].items():
             print(what, ", ".join(f"{axis}^{slope}" for axis, slope in slopes.items()))
-    if os.environ.get("RECORD") == "1" and set(names) == set(known):
-        print(store.record("bench", kept, RESULTS))
+    if os.environ.get("RECORD") == "1":
+        print(store.record("bench", with_others(kept, names), RESULTS))
+
+
+def with_others(kept: dict, names: list[str]) -> dict:
+    """Add what was recorded earlier of the parts that were not measured now."""
+    try:
+        before = store.results("bench", RESULTS)
+    except FileNotFoundError:
+        return kept
+    others = [row for row in before["compared"] if row.get("part", names[0]) not in names]
+    if "growth" not in names:
+        kept |= {key: before[key] for key in ("growth", "exponents") if key in before}
+    return kept | {"compared": others + kept["compared"]}
 
 
 def accelerate() -> None:
