@@ -54,7 +54,7 @@ def with_others(kept: dict, names: list[str]) -> dict:
         before = store.results("bench", RESULTS)
     except FileNotFoundError:
         return kept
-    others = [row for row in before["compared"] if row.get("part", names[0]) not in names]
+    others = [row for row in before["compared"] if row["part"] not in names]
     if "growth" not in names:
         kept |= {key: before[key] for key in ("growth", "exponents") if key in before}
     return kept | {"compared": others + kept["compared"]}
