@@ -1,8 +1,8 @@
 """The sceptic's experiments, which chapter 09 runs by the dozen: hidden worlds, cameras, controls and a blind panel.
 
 A *trial* is a whole investigation from a configuration alone: a world is simulated and photographed, a translator
-learns from most of the chains, and `rediscover.discovery`, which never sees the world, distils and judges it. A *row*
-is what `rediscover.sweep` keeps of it; how rows are read, counted and doubted stands in the second half.
+learns from most of the chains, and `rediscover.introspection`, which never sees the world, distils and judges it. A
+*row* is what `rediscover.sweep` keeps of it; how rows are read, counted and doubted stands in the second half.
 """
 
 from __future__ import annotations
@@ -17,7 +17,18 @@ import numpy as np
 from scipy import stats
 
 import kit
-from rediscover import _check, discovery, distiller, evidence, measurement, potentials, sweep, translator, worlds
+from rediscover import (
+    _check,
+    distiller,
+    evidence,
+    introspection,
+    measurement,
+    potentials,
+    sweep,
+    translator,
+    verdict,
+    worlds,
+)
 from rediscover.dataset import Dataset
 from rediscover.distiller import Distiller, Windows
 from rediscover.law import Law
@@ -45,7 +56,7 @@ DEFAULTS: dict[str, Any] = {
     "units": 64,
     "epochs": 20,
     "control": None,
-    "scans": discovery.SCANS,
+    "scans": introspection.SCANS,
     "members": 8,
     "steps": 2000,
     "mlp_steps": 3000,
@@ -144,7 +155,7 @@ def investigate(config: Mapping[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        What `discovery.investigate` finds; ``"r2_true"`` of the translator on the densities before the camera; and
+        What `introspection.investigate` finds; ``"r2_true"`` of the translator on the densities before the camera; and
         what `baseline` finds.
 
     Raises
@@ -171,14 +182,14 @@ def investigate(config: Mapping[str, Any]) -> dict[str, Any]:
     shape = {name: c[name] for name in ("scans", "members", "steps", "mlp_steps", "length", "known", "seed")}
     with tempfile.TemporaryDirectory() as folder:
         gru = _translator(train, c, folder)
-        found = discovery.investigate(gru, train, test, **shape)
+        found = introspection.investigate(gru, train, test, **shape)
     truth = data.density[c["chains"][0] :]
     losses = {scan: {d: kit.capped(loss) for d, loss in by.items()} for scan, by in found["losses"].items()}
     return found | {"losses": losses, "r2_true": gru.score(test.potential, truth)} | spectral
 
 
 def expected(world: worlds.World) -> dict[str, Any]:
-    """What `discovery.judge` should say about a world: the answer with which a blind verdict is compared.
+    """What `verdict.judge` should say about a world: the answer with which a blind verdict is compared.
 
     Ranks above 3 are out of reach of the scans, so no number of variables is predicted there, nor for the worlds that
     have none. A classical particle needs 2, not its rank 1, in a machine that moves its state before it reads it out.
@@ -240,7 +251,7 @@ def _refuse_early(c: Mapping[str, Any]) -> None:
     nothing = np.zeros((1, _check.integer("sites", c["sites"])))
     Windows(nothing[..., None], nothing, nothing, length=c["length"], known=c["known"])
     _check.integer("epochs", c["epochs"])
-    discovery.check_scans(c["scans"], **{name: c[name] for name in ("members", "steps", "mlp_steps")})
+    introspection.check_scans(c["scans"], **{name: c[name] for name in ("members", "steps", "mlp_steps")})
 
 
 def _world(description: Mapping[str, Any]) -> worlds.World:
@@ -339,11 +350,11 @@ def law(row: Mapping[str, Any], scan: str = "quadratic", latents: int = 2) -> La
     >>> law({"result": found}, "linear", 1).trace(-0.5).item()
     2.0
     """
-    return discovery.laws_of(row["result"])[scan][latents]
+    return verdict.laws_of(row["result"])[scan][latents]
 
 
 def seen(row: Mapping[str, Any]) -> np.ndarray:
-    """Potentials at which `discovery.judge` looks at the laws of a row, shape (29,).
+    """Potentials at which `verdict.judge` looks at the laws of a row, shape (29,).
 
     Examples
     --------
@@ -409,10 +420,10 @@ def margins(rows: Iterable[Mapping[str, Any]], answers: Iterable[worlds.World]) 
     for name in (name for name in CARDS if any(world.name == name for _, world in drawn)):
         three = [row for row, a in drawn if a.name == name and row["result"]["verdict"]["variables"] == 3]
         for scan, d in (("quadratic", 2), ("linear", 3)) if three else ():
-            used = [discovery.margins(law(row, scan, d), best(row, scan)[d], seen(row)) for row in three]
+            used = [verdict.margins(law(row, scan, d), best(row, scan)[d], seen(row)) for row in three]
             cells = [_span([x[test] for x in used]) for test in TESTS]
             if d == 2:
-                over = discovery.BOUNDS["worse"]
+                over = verdict.BOUNDS["worse"]
                 cells.append(_span([best(row)[2] / best(row, "linear")[3] / over for row in three]))
                 cells.append(sum(evidence.elbow(best(row)) == 2 for row in three))
             else:
@@ -451,7 +462,7 @@ def slack(rows: Sequence[Mapping[str, Any]], most: float = 5.0, steps: int = 14)
     said = [row["result"]["verdict"]["law"] for row in rows]
 
     def stays(factor: float) -> bool:
-        return [discovery.judge(row["result"], slack=factor)["law"] for row in rows] == said
+        return [verdict.judge(row["result"], slack=factor)["law"] for row in rows] == said
 
     ends = []
     for towards in (1 / most, most):
@@ -493,7 +504,7 @@ def unexpected(rows: Iterable[Mapping[str, Any]], answers: Iterable[worlds.World
             losses = ", ".join(f"{x:.1g}" for x in best(row, "linear").values())
             mass = law(row, "linear", 3).dispersion(seen(row)).mass
             numbers = [f"{found['r2']:.3f}", losses, f"{mass:.2f}"]
-            lines.append([f"{words(world.name)} ({values})", *both, *numbers, discovery.judge(found, r2=1.0)["law"]])
+            lines.append([f"{words(world.name)} ({values})", *both, *numbers, verdict.judge(found, r2=1.0)["law"]])
     scores = ["R²", "losses, linear, $d=1$ to $4$", "mass", "ungated"]
     return ["world", "verdict, variables", "expected", *scores], lines
 

@@ -59,15 +59,15 @@ class Dataset:
         Shape (n, sites), float64, in any units; density at the right edge of every site.
     spacing : float
         Length of a site.
-    energy : float
-        Energy of every state.
+    energy : float, optional
+        Energy of every state; None if it is not known.
     origin : dict
         Where the pairs come from, JSON-able: it stands for the data in the keys of trained artefacts. Left empty it
         becomes a digest of the arrays. Give a new one with ``dataclasses.replace(data, density=..., origin={})``: where
         others stand under the old one, `store.load_or_train` says so.
     initial : numpy.ndarray, optional
-        What is known about the left end of every chain where they do not all start alike: ρ, η = Re ψ*ψ' and ξ = |ψ'|²,
-        shape (n, 3).
+        What is told of the left end of every chain where they do not all start alike, shape (n, numbers): in this book
+        ρ, η = Re ψ*ψ' and ξ = |ψ'|².
 
     Raises
     ------
@@ -84,7 +84,7 @@ class Dataset:
     potential: np.ndarray
     density: np.ndarray
     spacing: float
-    energy: float = 0.0
+    energy: float | None = 0.0
     origin: dict = field(default_factory=dict)
     initial: np.ndarray | None = None
 
@@ -93,15 +93,15 @@ class Dataset:
             "potential": _check.array("potential", self.potential, 2),
             "density": _check.array("density", self.density, 2),
             "spacing": _check.positive("spacing", self.spacing),
-            "energy": _check.number("energy", self.energy),
+            "energy": None if self.energy is None else _check.number("energy", self.energy),
         }
         V, rho = checked["potential"], checked["density"]
         if V.shape != rho.shape:
             raise ValueError(f"density must have the shape of potential, {V.shape}; got {rho.shape}")
         if self.initial is not None:
             checked["initial"] = _check.array("initial", self.initial, 2)
-            if checked["initial"].shape != (len(V), 3):
-                raise ValueError(f"initial must have shape {(len(V), 3)}; got {checked['initial'].shape}")
+            if len(checked["initial"]) != len(V):
+                raise ValueError(f"initial must have a row for each of {len(V)} chains; got {checked['initial'].shape}")
         if not isinstance(self.origin, dict):
             raise TypeError(f"origin must be a dict; got {self.origin!r}")
         content = [name for name in ("potential", "density", "initial") if name in checked]

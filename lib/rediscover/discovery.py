@@ -1,322 +1,396 @@
-"""What may be said of a law that was found, by rules that were fixed before it was: from measured pairs to a verdict.
+"""The front: from measured pairs to a law with errors, a verdict and a report.
 
-Three questions, three answers, and no others:
-
-==================  ==================================  ============================================================
-question            asked of                            answered by
-==================  ==================================  ============================================================
-which wave is it    one law, of any energy              `law.Law.dispersion`, with numbers and no decision; `margins`
-most like?                                              puts them in units of their bounds
-what does it move?  one law, of a known energy          `classify`: a wave function, a density, or neither
-what was found?     losses and laws of all dimensions,  `judge`: the **verdict**
-                    of unknown energy
-==================  ==================================  ============================================================
-
-`investigate` takes a trained translator and measured pairs through distillers to the judge. Whether a number of this
-book lies in the band that a chapter had fixed for it is another matter, and stands in the ledger of claims.
+`Discovery` keeps to scikit-learn's conventions. What it says of a law, and by which rules, stands in `verdict`; the way
+without networks in `law.Law.fit`, that through networks in `introspection`.
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Mapping, Sequence
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
+from sklearn.utils.validation import check_is_fitted
 
-from . import _check, distiller, evidence, readouts
-from .dataset import Dataset
-from .distiller import Schedule, Windows
-from .law import Law
-from .translator import Translator
+from . import _check, _direct, store
+from ._problem import Given, padded, table
+from .law import Dispersion, Law
+from .verdict import Limit, Verdict
 
-#: Within what a law must be Schrödinger's: see `judge`.
-BOUNDS = {"r2": 0.95, "det": 0.02, "mass": 0.05, "residual": 0.005, "worse": 3.0, "loss": 0.02, "scattering": 0.01}
-#: What is tried if nothing else is said: (readout, update, latent dimensions). `judge` needs these two.
-SCANS = [["quadratic", "linear", [1, 2, 3]], ["linear", "linear", [1, 2, 3, 4]]]
+METHODS = ("introspect", "direct")
+LEAST = {"pictures": 50, "sites": 12, "prompt": 6}  # with fewer nothing could be held out, or told from chance
+SMOOTH = 0.02  # neighbouring sites that differ by less, as a share of the variance, let a slow impostor pass for a law
+GROWTH = 20.0  # a density this many times larger at the end of the chains than at their beginning hides what is before
 
 
-def investigate(
-    translator: Translator,
-    train: Dataset,
-    test: Dataset,
-    *,
-    scans: Sequence[Sequence] = SCANS,
-    members: int = 8,
-    steps: int = 2000,
-    mlp_steps: int = 3000,
-    length: int = 32,
-    known: int = 6,
-    seed: int = 0,
-    folder: Path | str | None = None,
-) -> dict[str, Any]:
-    """Distil a translator with every readout and latent dimension, and judge what comes out, on held-out pairs.
-
-    Nobody needs to know which world is behind the pairs, nor its energy.
+class Discovery(BaseEstimator):
+    """Find the law behind measured pairs of potential and density, and say what it is.
 
     Parameters
     ----------
-    translator : Translator
-        Trained on `train`, or not at all, as a control.
-    train, test : Dataset
-        Measured pairs to learn from, and to judge by.
-    scans : sequence
-        Entries ``[readout, update, latent dimensions]``. Without a linear and a quadratic one there is no verdict.
+    method : {"introspect", "direct"}
+        Through networks, as in this book: a translator, distillers, the laws in them (minutes; needs TensorFlow). Or by
+        fits of second order to the densities themselves (seconds), which the former reports beside it.
     members : int
-        Trainings side by side at each dimension.
-    steps, mlp_steps : int
-        Training steps where the density is read off by a form, and where hidden states are rebuilt by a network.
-    length, known : int
-        See `distiller.Windows`.
-    seed : int
-        Of first weights and batches.
-    folder : path-like, optional
-        Where trained populations are kept; without it they are not.
+        Trainings side by side for each number of variables; random laws to begin with for a direct fit.
+    prompt : int
+        0 if all chains start alike, or `initial` tells how. Else every picture shows its first `prompt` sites, at least
+        6, and the rest is to be continued.
+    held_out : float
+        Share of the pictures that the verdict rests on; the law is found without them.
+    training : int
+        Gradient steps of the translator. The distillers take two thirds as many.
+    random_state : int, RandomState or None
+        Of the split and of everything random.
 
-    Returns
-    -------
-    dict
-        ``"r2"`` of the translator on `test`, ``"losses"`` by scan and latent dimension (of every member, on `test`;
-        infinite for one that diverged, which JSON cannot hold; all else it can), Taylor ``"coefficients"`` of the best
-        member likewise, ``"shift"`` and ``"scale"`` of the potential, its range ``"V"``, the ``"spacing"``, and the
-        ``"verdict"`` of `judge`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument does not fit; before anything is trained.
+    Attributes
+    ----------
+    law_ : Law or None
+        The law that the verdict names.
+    verdict_ : Verdict
+    n_variables_ : dict
+        By readout: ``"losses"`` of all starts or members by number of variables, ``"held_out"``, the best law's loss on
+        pictures that it never saw, and the ``"elbow"`` of the latter.
+    given_ : list of (str, str)
+        What was given and what was assumed, for people.
+    history_ : dict
+        Losses as they fell, by name.
+    held_out_ : dict
+        Potentials, densities and predictions of the pictures held out, and the loss of each.
+    beside_ : Verdict or None
+        What a direct fit says, where the law came through networks.
 
     Examples
     --------
     >>> from rediscover.dataset import simulate
-    >>> train, test = simulate(60, sites=12).split(40, 20)
-    >>> tiny = {"members": 2, "steps": 2, "length": 6, "scans": [[x, "linear", [2]] for x in ("quadratic", "linear")]}
-    >>> found = investigate(Translator(units=4, potential=(-0.65, 0.2)), train, test, **tiny)
-    >>> found["verdict"]
-    {'law': 'no law', 'variables': None}
+    >>> data = simulate(100, sites=16)
+    >>> found = Discovery("direct", members=2, random_state=0).fit(data.potential, data.density, spacing=0.4)
+    >>> found.verdict_.kind, str(found.verdict_.wave)[:5]
+    ('one wave', 'm = 1')
     """
-    check_scans(scans, members=members, steps=steps, mlp_steps=mlp_steps)
-    of = distiller.identity(translator, train)
-    with tempfile.TemporaryDirectory() as passing:
-        losses: dict = {}
-        coefficients: dict = {}
-        windows: dict = {}  # readouts with the same target share theirs
-        for name, update, dims in scans:
-            readout = readouts.get(name)
-            scan = name if update == "linear" else f"{name}, {update} update"
-            if (target := type(readout).target) not in windows:
-                cut = {"length": length, "known": known}
-                pairs = ((data.potential, data.initial) for data in (train, test))
-                windows[target] = [Windows.of(translator, V, readout, initial=i, **cut) for V, i in pairs]
-            learn, check = windows[target]
-            schedule = Schedule(steps=steps, rate=6e-3, growth=0.4) if readout.explicit else Schedule(steps=mlp_steps)
-            for d in dims:
-                population = distiller.train(
-                    learn, of, d, members, readout, schedule, seed, passing if folder is None else folder, update
-                )
-                loss = population.member_losses(check)
-                losses.setdefault(scan, {})[d] = loss
-                if update == "linear":
-                    coefficients.setdefault(scan, {})[d] = population.coefficients()[np.argmin(loss)].round(7)
-    r2 = translator.score(test.potential, test.density, test.initial)
-    V = [train.potential.min(), train.potential.max()]
-    shift, scale = translator.potential
-    found = {"r2": r2, "shift": shift, "scale": scale, "spacing": train.spacing, "V": V}
-    found |= {"losses": losses, "coefficients": coefficients}
-    return found | ({"verdict": judge(found)} if {"linear", "quadratic"} <= set(losses) else {})
+
+    def __init__(self, method="introspect", members=8, prompt=0, held_out=0.2, training=6000, random_state=None):
+        self.method = method
+        self.members = members
+        self.prompt = prompt
+        self.held_out = held_out
+        self.training = training
+        self.random_state = random_state
+
+    def fit(
+        self,
+        potential: np.ndarray | Sequence,
+        density: np.ndarray | Sequence,
+        spacing: float | None = None,
+        *,
+        energy: float | None = None,
+        labels: np.ndarray | None = None,
+        initial: np.ndarray | None = None,
+        sigma: np.ndarray | float | None = None,
+        groups: np.ndarray | None = None,
+        mask: np.ndarray | Sequence | None = None,
+    ) -> Discovery:
+        """Find the law of measured pairs.
+
+        Parameters
+        ----------
+        potential, density : array_like
+            Shape (n, sites), or n chains of different lengths, in any units; density at the right edge of every site.
+        spacing : float, optional
+            Length of a site. Without, lengths are in sites.
+        energy : float, optional
+            Of the states, if it is known; it is compared, never used.
+        labels : array_like, optional
+            Numbers on every picture that may drive the law, shape (n,) or (n, numbers).
+        initial : array_like, optional
+            What is told of the left end of each chain, shape (n, numbers).
+        sigma : array_like or float, optional
+            Standard deviation of the density.
+        groups : array_like, optional
+            Pictures of one group, a day of measurements, say, are held out together or not at all; shape (n,).
+        mask : array_like of bool, optional
+            True where the density is missing.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument does not fit, or data are too few for a verdict; before anything is fitted.
+
+        Warns
+        -----
+        UserWarning
+            If potentials hardly differ from site to site, or the density explodes along the chains.
+        """
+        self._check()
+        given = Given.of(potential, density, initial=initial, constants=labels, sigma=sigma, mask=mask)
+        spacing_ = 1.0 if spacing is None else _check.positive("spacing", spacing)
+        if energy is not None:
+            _check.number("energy", energy)
+        if self.method == "introspect" and labels is not None:
+            raise ValueError('method must be "direct" for laws that labels drive; got "introspect"')
+        self._look(given)
+        lines = self._say(given, spacing, energy, sigma, mask)
+        train, test = self._split(given, groups)
+        seed = self._seed
+        for old in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
+            delattr(self, old)  # nothing of an earlier fit stays if this one fails
+        self.spacing_, self.given_ = spacing_, lines
+        noise = 0.0 if sigma is None else float(test.seen.sum() / test.total)
+        given_ = (train, test, self.prompt, self.members, seed, spacing_, energy, noise)
+        direct = _direct.discover(*given_)
+        found, self.beside_ = direct, None
+        if self.method == "introspect":
+            introspection = import_module("rediscover.introspection")  # brings in TensorFlow
+            found = introspection.discover(*given_, self.training)
+            self.beside_ = direct.verdict
+        self.verdict_, self.law_, self.n_variables_ = found.verdict, found.law, found.variables
+        self.history_, self._best, self._local = found.history, found.best, found.local
+        self.held_out_ = self._predict_held_out(test)
+        return self
+
+    def predict(
+        self,
+        potential: np.ndarray | Sequence,
+        *,
+        initial: np.ndarray | None = None,
+        prompt: np.ndarray | Sequence | None = None,
+        labels: np.ndarray | None = None,
+    ) -> np.ndarray | list[np.ndarray]:
+        """Densities in potentials (n, sites), or in n chains of different lengths, in the units that were given.
+
+        Parameters
+        ----------
+        potential : array_like
+        initial, labels : array_like, optional
+            As in `fit`, if they were given there.
+        prompt : array_like, optional
+            Densities of the first sites of each chain, shape (n, prompt), if chains start in their own ways.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If something that was given in `fit` is missing here, or the other way round.
+
+        Notes
+        -----
+        If the verdict is "no law", what comes back is the guess of the best law there was.
+        """
+        check_is_fitted(self, "verdict_")
+        V, lengths = padded("potential", potential)
+        if self.verdict_.kind == "local, no memory":
+            rho = _direct.local_density(self._local, V, None if labels is None else table("labels", labels, len(V)))
+        else:
+            law = self.law_ or self._best
+            start = initial
+            if law.start is None:
+                if prompt is None:
+                    raise ValueError(
+                        "prompt must be given: every chain starts in its own way. Show the densities of its first sites"
+                    )
+                shown, _ = padded("prompt", prompt)
+                if len(shown) != len(V) or shown.shape[1] > V.shape[1]:
+                    raise ValueError(
+                        f"prompt must have {len(V)} rows, and no more sites than potential; got {shown.shape}"
+                    )
+                start = law.start_from(V[:, : shown.shape[1]], shown, constants=labels)
+            rho = law.predict(V, start, labels)
+        if isinstance(potential, list | tuple) and len(set(lengths)) > 1:
+            return [row[:n] for row, n in zip(rho, lengths, strict=True)]
+        return rho
+
+    def score(
+        self,
+        potential: np.ndarray | Sequence,
+        density: np.ndarray | Sequence,
+        *,
+        initial: np.ndarray | None = None,
+        labels: np.ndarray | None = None,
+        mask: np.ndarray | Sequence | None = None,
+    ) -> float:
+        """Coefficient of determination R² of the density, all sites pooled that were not shown as a prompt."""
+        check_is_fitted(self, "verdict_")
+        given = Given.of(potential, density, initial=initial, constants=labels, mask=mask)
+        shown = given.density[:, : self.prompt] if self.prompt else None
+        found = self.predict(given.potential, initial=initial, prompt=shown, labels=labels)
+        w = given.weight.copy()
+        w[:, : self.prompt] = 0
+        rest, centre = found - given.density, np.sum(w * given.density) / w.sum()
+        return float(1 - np.sum(w * rest**2) / np.sum(w * (given.density - centre) ** 2))
+
+    def report(self, path: Path | str) -> Path:
+        """Write one HTML page that holds everything: what was given and assumed, what was found, and how well it fits.
+
+        It needs no other file and no network, and holds no script.
+        """
+        check_is_fitted(self, "verdict_")
+        return import_module("rediscover._report").write(self, Path(path))  # brings in Matplotlib
+
+    def save(self, path: Path | str) -> Path:
+        """Write the verdict, the law and all numbers beside them to one npz file, complete or not at all."""
+        check_is_fitted(self, "verdict_")
+        text = {
+            "format": "rediscover.discovery",
+            "version": 1,
+            "parameters": self.get_params(),
+            "verdict": asdict(self.verdict_),
+            "beside": None if self.beside_ is None else asdict(self.beside_),
+            "law": self.law_ and self.law_.as_dict(),
+            "best": self._best and self._best.as_dict(),
+            "local": self._local,
+            "n_variables": self.n_variables_,
+            "history": self.history_,
+            "given": self.given_,
+            "spacing": self.spacing_,
+        }
+        path = Path(path)
+        with store.atomic_write(path) as file:
+            np.savez_compressed(file, discovery=store.to_json(text, "the discovery"))
+        return path
+
+    @classmethod
+    def load(cls, path: Path | str) -> Discovery:
+        """Read what `save` wrote; the pictures that were held out are not in it.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If the file is damaged or no saved discovery.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                text = json.loads(str(file["discovery"]))
+            if (text["format"], text["version"]) != ("rediscover.discovery", 1):
+                raise ValueError(f"its format is {text['format']!r}, version {text['version']!r}")
+            found = cls(**text["parameters"])
+            found.verdict_, found.beside_ = (_verdict(text[name]) for name in ("verdict", "beside"))
+            found.law_, found._best = (text[name] and Law.from_dict(text[name]) for name in ("law", "best"))
+            found._local, found.given_ = text["local"], [tuple(line) for line in text["given"]]
+            found.n_variables_ = {
+                readout: by | {name: {int(d): x for d, x in by[name].items()} for name in ("losses", "held_out")}
+                for readout, by in text["n_variables"].items()
+            }
+            found.history_, found.spacing_ = text["history"], text["spacing"]
+        except (EOFError, KeyError, TypeError, ValueError, OSError) as problem:
+            if isinstance(problem, FileNotFoundError):
+                raise
+            raise ValueError(f"{path} is damaged or not a saved Discovery: {problem}") from problem
+        return found
+
+    def _check(self) -> None:
+        _check.choice("method", self.method, METHODS)
+        for name in ("members", "training"):
+            _check.integer(name, getattr(self, name))
+        if _check.integer("prompt", self.prompt, 0) and self.prompt < LEAST["prompt"]:
+            raise ValueError(
+                f"prompt must be 0, or at least {LEAST['prompt']} sites, to tell a start from noise; got {self.prompt}"
+            )
+        if not 0 < _check.number("held_out", self.held_out) < 1:
+            raise ValueError(f"held_out must lie between 0 and 1; got {self.held_out!r}")
+
+    @property
+    def _seed(self) -> int:
+        state = self.random_state
+        if state is None or isinstance(state, np.random.RandomState):
+            draw = np.random.default_rng() if state is None else state
+            return int((draw.integers if state is None else draw.randint)(0, 2**31 - 1))
+        return _check.integer("random_state", state, 0)
+
+    def _look(self, given: Given) -> None:
+        """Refuse, or warn of, data from which no law can be had, before anything is fitted."""
+        n, sites = len(given), int(given.seen.sum(1).max())
+        if n < LEAST["pictures"]:
+            raise ValueError(f"potential must hold at least {LEAST['pictures']} pictures to find a law; got {n}")
+        if sites < LEAST["sites"] + self.prompt:
+            raise ValueError(
+                f"potential must have at least {LEAST['sites'] + self.prompt} sites in a picture"
+                f"{' beside its prompt' if self.prompt else ''}, or nothing is left to follow; got {sites}"
+            )
+        if self.prompt and given.initial is not None:
+            raise ValueError("initial must not be given where pictures show how they start; set prompt=0 to use it")
+        V = np.where(given.seen, given.potential, np.nan)
+        step, spread = np.nanmean(np.diff(V, axis=1) ** 2) / 2, np.nanvar(V)
+        if step < SMOOTH * spread:
+            warnings.warn(
+                f"potentials hardly differ from one site to the next ({step / spread:.1%} of their variance, and"
+                f" {SMOOTH:.0%} would be needed): a state that only follows the potential may pass for a law. Rougher"
+                " potentials, or longer sites, tell them apart.",
+                stacklevel=3,
+            )
+        third = max(sites // 3, 1)
+        size = np.sqrt(np.nanmean(np.where(given.seen, given.density, np.nan) ** 2, axis=0))
+        growth = np.nanmean(size[-third:]) / np.nanmean(size[:third])
+        if growth > GROWTH:
+            warnings.warn(
+                f"the density grows {growth:.0f}-fold along the chains, so"
+                " that its last sites count for nearly everything. Shorter chains, or potentials that stay below the"
+                " energy, would say more.",
+                stacklevel=3,
+            )
+
+    def _say(self, given: Given, spacing, energy, sigma, mask) -> list[tuple[str, str]]:
+        lengths = given.seen.sum(1)
+        sites = f"{lengths.max()}" if lengths.min() == lengths.max() else f"{lengths.min()} to {lengths.max()}"
+        V, rho = given.potential[given.seen], given.density[given.seen]
+        told = "all alike" if given.initial is None else f"told, by {given.initial.shape[1]} numbers"
+        starts = f"its own for every chain, shown by the first {self.prompt} sites" if self.prompt else told
+        lines = [
+            ("pictures", f"{len(given)}, of {sites} sites"),
+            ("potential", f"from {V.min():.6g} to {V.max():.6g}, in units of your own"),
+            ("density", f"from {rho.min():.6g} to {rho.max():.6g}, at the right edge of every site"),
+            ("spacing", "1 site: none was given, so lengths are in sites" if spacing is None else f"{spacing:.6g}"),
+            ("energy", "not given; a wave's is fitted" if energy is None else f"{energy:.6g}, compared, not used"),
+            ("start", starts),
+            ("errors of the density", "unknown, taken as equal" if sigma is None else "given, pictures weigh by them"),
+        ]
+        if given.constants is not None:
+            lines.append(("labels", f"{given.constants.shape[1]} on every picture, which may drive the law"))
+        if mask is not None:
+            lines.append(("missing", f"{int((~given.seen).sum())} sites have no density"))
+        return [*lines, ("held out", f"{self.held_out:.0%} of the pictures, on which the verdict rests")]
+
+    def _split(self, given: Given, groups) -> tuple[Given, Given]:
+        rows = np.arange(len(given))
+        if groups is None:
+            kind = ShuffleSplit(1, test_size=self.held_out, random_state=self._seed)
+        else:
+            groups = np.asarray(groups)
+            if groups.shape != (len(given),):
+                raise ValueError(f"groups must have one entry for each of {len(given)} pictures; got {groups.shape}")
+            if len(np.unique(groups)) < 2:
+                raise ValueError("groups must be at least two, one to learn from and one to hold out; got 1")
+            kind = GroupShuffleSplit(1, test_size=self.held_out, random_state=self._seed)
+        train, test = next(kind.split(rows, groups=groups))
+        return given.take(train), given.take(test)
+
+    def _predict_held_out(self, test: Given) -> dict:
+        lengths = [int(np.flatnonzero(row).max()) + 1 for row in test.seen]
+        shown = test.density[:, : self.prompt] if self.prompt else None
+        found = self.predict(test.potential, initial=test.initial, prompt=shown, labels=test.constants)
+        w = test.weight**2
+        total = np.sum(w * (test.density - np.sum(w * test.density) / w.sum()) ** 2) / w.sum()
+        loss = np.sum(w * (found - test.density) ** 2, axis=1) / w.sum(1) / total
+        names = {"potential": test.potential, "density": np.where(test.seen, test.density, np.nan), "predicted": found}
+        rows = {name: [row[:n].copy() for row, n in zip(x, lengths, strict=True)] for name, x in names.items()}
+        return rows | {"loss": loss}
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.target_tags.two_d_labels = True
+        tags.non_deterministic = self.random_state is None
+        return tags
 
 
-def check_scans(scans: Sequence[Sequence], **counts: int) -> None:
-    """Refuse before any work what `investigate` would otherwise find out after minutes.
-
-    Parameters
-    ----------
-    scans, **counts
-        As for `investigate`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If a scan names no readout, update or latent dimension, or a count is not a positive integer.
-
-    Examples
-    --------
-    >>> check_scans([["cubic", "linear", [1]]])
-    Traceback (most recent call last):
-        ...
-    ValueError: readout must be one of 'mlp', 'quadratic', 'linear'; got 'cubic'
-    """
-    for name, value in counts.items():
-        _check.integer(name, value)
-    for readout, update, dims in scans:
-        readouts.get(readout), _check.choice("update", update, distiller.UPDATES)
-        for d in dims:
-            _check.integer("latent dimension", d)
-
-
-def laws_of(found: Mapping[str, Any]) -> dict[str, dict[int, Law]]:
-    """Rebuild the laws of the best members from what `investigate` found: by scan, then by latent dimension.
-
-    Examples
-    --------
-    >>> found = {"coefficients": {"linear": {"1": [[[1.0]]]}}, "shift": -0.65, "scale": 0.2, "spacing": 0.4}
-    >>> laws_of(found)["linear"][1].trace(-0.5).item()
-    1.0
-    """
-    return {
-        scan: {int(d): Law(U, found["shift"], found["scale"], found["spacing"]) for d, U in by_dim.items()}
-        for scan, by_dim in found["coefficients"].items()
-    }
-
-
-def margins(law: Law, loss: float, V: np.ndarray) -> dict[str, float]:
-    """How much of each of its bounds a law uses up, as a wave of Schrödinger's: it passes with at most 1 everywhere.
-
-    A law of three variables is read at its double angle, where traces are up to four times as sensitive.
-
-    Parameters
-    ----------
-    law : Law
-        Of two variables, or of three.
-    loss : float
-        What it leaves unexplained, as a share of the variance.
-    V : array_like
-        Potentials at which it is judged.
-
-    Examples
-    --------
-    >>> ka = 0.4 * np.sqrt(-2 * np.linspace(-1, -0.3, 29))
-    >>> U = np.zeros((3, 2, 2))
-    >>> U[:, 0, 0], U[0, 0, 1], U[0, 1, 0] = [1.0, 0.16, 0.0], -1.0, 1.0  # tr T = 1 + 0.16 V, det T = 1
-    >>> found = margins(Law(U, 0.0, 1.0, spacing=0.4), 0.001, np.linspace(-1, -0.3, 29))
-    >>> found["det"], found["mass"] > 1
-    (0.0, True)
-    """
-    times = 1 if law.coefficients.shape[-1] == 2 else 4
-    found = law.dispersion(V)
-    used = {"mass": abs(found.mass - 1) / BOUNDS["mass"], "residual": found.residual / (times * BOUNDS["residual"])}
-    used["scattering"] = found.scattering / (times * BOUNDS["scattering"])
-    used["det"] = np.abs(law.determinant(V) - 1).max() / BOUNDS["det"]
-    return {name: float(x) for name, x in (used | {"loss": loss / BOUNDS["loss"]}).items()}
-
-
-def judge(found: Mapping[str, Any], r2: float | None = None, slack: float = 1.0) -> dict[str, Any]:
-    """Decide, by a rule that was fixed before the runs, how many variables a law has and whether it is Schrödinger's.
-
-    The number of variables is the elbow of the linear readout: where the loss falls most, if it is by a factor of 10 at
-    least and by 2 at most after that (the loss of no variable at all is 1). Then:
-
-    * *no law*: the translator's R² is below 0.95. Nothing was learned that could be read.
-    * *wave function*: that number is 3; the elbow of the quadratic readout is 2; those two leave at most 2 % of the
-      density unexplained, and at most 3 times what the three do; the law of the best two turns by k with
-      k² = 2m(E − V), a mass within 5 % of 1 and any E, its trace nowhere off by more than 0.005; pairs of potentials
-      scatter as they should, to 0.01 (see `Law.dispersion`); its determinant is 1 to 0.02.
-    * *wave with current*: the number is 3, it is no wave function, and the best three pass the same tests, their law
-      at its double angle, where traces are up to four times as sensitive: 0.02 and 0.04.
-    * *another law*: everything else.
-
-    No unit of the density matters. Those of the potential and of the spacing belong together, as everywhere in this
-    book: ħ = 1 and the mass is 1, so that a potential s times as large goes with a spacing 1/√s times as long. In other
-    units the mass comes out in them, and is not 1.
-
-    Parameters
-    ----------
-    found : mapping
-        From `investigate`, or the same read back from JSON: ``"r2"``, ``"losses"`` of all members and
-        ``"coefficients"`` of the best by scan and latent dimension, ``"shift"``, ``"scale"``, ``"spacing"`` and the
-        range ``"V"``. Which world it was, and its energy, are not in there.
-    r2 : float, optional
-        Judge as if the translator had this score.
-    slack : float
-        What all bounds but that on R² are multiplied by: how near a call was.
-
-    Examples
-    --------
-    >>> judge({"r2": 0.3})
-    {'law': 'no law', 'variables': None}
-    """
-    if (found["r2"] if r2 is None else r2) < BOUNDS["r2"]:
-        return {"law": "no law", "variables": None}
-    best = {scan: {int(d): min(losses) for d, losses in by_dim.items()} for scan, by_dim in found["losses"].items()}
-    laws, V = laws_of(found), np.linspace(*found["V"], 29)
-    variables = evidence.elbow({0: 1.0} | best["linear"])
-
-    def schroedinger(scan: str, latents: int) -> bool:
-        used = margins(laws[scan][latents], best[scan][latents], V)
-        return all(x <= slack for x in used.values())  # what is not a number does not pass
-
-    kind = "another law"
-    if variables == 3:
-        two = evidence.elbow(best["quadratic"]) == 2
-        two = two and best["quadratic"][2] <= slack * BOUNDS["worse"] * best["linear"][3]
-        if two and schroedinger("quadratic", 2):
-            kind = "wave function"
-        elif schroedinger("linear", 3):
-            kind = "wave with current"
-    return {"law": kind, "variables": variables}
-
-
-def classify(law: Law, V: np.ndarray, tolerance: float = 0.1) -> str:
-    """Say what a law moves, from its eigenvalues at constant potentials: in any basis, whatever else it holds.
-
-    With k = √(2(E − V)), a law *has a pair at* θ if its eigenvalues nearest to e^{iθ} have arguments whose mean
-    distance from θ over `V` is below `tolerance` times the mean θ, and moduli within `tolerance` of 1 at every `V`.
-
-    * ``"wave function"``: a pair at ka and none at 2ka.
-    * ``"density"``: a pair at 2ka, none at ka, and at every `V` a real eigenvalue within `tolerance` of 1, which is
-      what tells a density from two latents that merely turn twice as fast.
-    * ``"other"``: everything else, also a law that has both pairs.
-
-    Spare variables do no harm: three latents may be a wave function and one more number.
-
-    Parameters
-    ----------
-    law : Law
-    V : array_like
-        Potentials inside the training range and below the energy, where waves turn. They must differ: at a single
-        potential any rotation could be right.
-    tolerance : float
-        Relative. At 0.1 a rotation by a constant angle, the mean of ka over a range [−1, −0.3] of V, is refused.
-
-    Returns
-    -------
-    {"wave function", "density", "other"}
-
-    Raises
-    ------
-    ValueError, TypeError
-        If a potential is not below the energy, or the tolerance is not positive.
-
-    Notes
-    -----
-    Eigenvalues at constant potentials do not see how the eigenvectors turn from one potential to the next, so this is a
-    necessary condition: a rotation by ka(V) in a fixed plane passes too. `Law.invariant_form` tells it apart, for
-    it conserves a positive form; so do products such as T(V₁)T(V₂)⁻¹.
-
-    Examples
-    --------
-    >>> leapfrog = Law([[[1, 0.4], [0, 1]], [[0.32, 0], [0.8, 0]]], shift=0, scale=1, spacing=0.4)
-    >>> classify(leapfrog, np.linspace(-1, -0.3, 8))
-    'wave function'
-    >>> classify(Law([np.eye(3)], shift=0, scale=1, spacing=0.4), np.linspace(-1, -0.3, 8))
-    'other'
-    """
-    V, tolerance = _check.array("V", V), _check.positive("tolerance", tolerance)
-    if V.max() >= law.energy:
-        raise ValueError(f"V must lie below the energy {law.energy}, where waves turn; got {V.max()}")
-    values = np.linalg.eigvals(law.transfer_matrix(V))
-    ka = law.spacing * np.sqrt(2 * (law.energy - V))
-
-    def pair_at(angle: np.ndarray) -> bool:
-        angle = np.abs(np.angle(np.exp(1j * angle)))  # folded like an eigenvalue's
-        which = np.argmin(np.abs(values - np.exp(1j * angle)[..., None]), axis=-1)
-        near = np.take_along_axis(values, which[..., None], -1)[..., 0]
-        off = np.abs(np.abs(np.angle(near)) - angle).mean()
-        return off < tolerance * angle.mean() and np.abs(np.abs(near) - 1).max() < tolerance
-
-    wave, density = pair_at(ka), pair_at(2 * ka)
-    real_one = np.where(values.imag == 0, np.abs(values - 1), np.inf).min(-1).max() < tolerance
-    if wave == density:
-        return "other"
-    return "wave function" if wave else "density" if real_one else "other"
+def _verdict(values: dict | None) -> Verdict | None:
+    if values is None:
+        return None
+    limits = tuple(Limit(**limit) for limit in values["limits"])
+    return Verdict(**(values | {"limits": limits, "wave": values["wave"] and Dispersion(**values["wave"])}))

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from rediscover import discovery, potentials, simulator
+from rediscover import introspection, potentials, simulator
 from rediscover.dataset import Dataset, simulate
 from rediscover.distiller import Schedule, scan
 from rediscover.translator import Translator, train
@@ -116,7 +116,7 @@ def test_investigation_uses_measured_densities_for_its_score_alone(fed, gru):
         pairs = Dataset(V, density, 0.4, initial=photographed().initial).split(8, 4)
         fed.clear()
         tiny = {"members": 2, "steps": 3, "length": 5, "known": 3}
-        found[name] = discovery.investigate(gru, *pairs, scans=[["linear", "linear", [2]]], **tiny), list(fed)
+        found[name] = introspection.investigate(gru, *pairs, scans=[["linear", "linear", [2]]], **tiny), list(fed)
     (one, given), (other, same_given) = found.values()
     assert same(given, same_given) and one["r2"] != other["r2"]
     assert np.array_equal(one["losses"]["linear"][2], other["losses"]["linear"][2])

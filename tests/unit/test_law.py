@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rediscover import simulator
-from rediscover.discovery import classify
 from rediscover.law import Law, align, symmetric_square
+from rediscover.verdict import classify
 
 A, SHIFT, SCALE = 0.4, -0.65, 0.2
 V = np.linspace(-1.0, -0.3, 29)
@@ -116,7 +116,7 @@ def test_energy_shifts_the_series_and_nothing_else():
 
 def test_transfer_matrix_is_the_series_written_out():
     coefficients = np.random.default_rng(0).normal(size=(3, 2, 2))
-    theory, v = Law(coefficients, SHIFT, SCALE, A), (V - SHIFT) / SCALE
+    theory, v = Law(coefficients, SHIFT, SCALE, A, energy=0.0), (V - SHIFT) / SCALE
     for i in range(len(V)):
         expected = coefficients[0] + v[i] * coefficients[1] + v[i] ** 2 * coefficients[2]
         assert theory.transfer_matrix(V)[i] == pytest.approx(expected)
@@ -128,12 +128,15 @@ def test_transfer_matrix_is_the_series_written_out():
     assert series(2 * V) == pytest.approx(theory.trace(V))
 
 
-def test_theory_of_a_member():
-    model = SimpleNamespace(coefficients=lambda: np.arange(24.0).reshape(2, 3, 2, 2))
-    translator, data = SimpleNamespace(potential=(SHIFT, SCALE)), SimpleNamespace(spacing=A, energy=0.1)
+def test_law_of_a_member():
+    explicit = {"readout": SimpleNamespace(explicit=True), "forms": lambda: np.arange(4.0).reshape(2, 2)}
+    model = SimpleNamespace(coefficients=lambda: np.arange(24.0).reshape(2, 3, 2, 2), **explicit)
+    translator = SimpleNamespace(potential=(SHIFT, SCALE))
+    data = SimpleNamespace(spacing=A, energy=0.1, potential=V)
     theory = Law.from_distiller(model, 1, translator, data)
     assert np.array_equal(theory.coefficients, np.arange(12.0, 24).reshape(3, 2, 2))
     assert (theory.shift, theory.scale, theory.spacing, theory.energy) == (SHIFT, SCALE, A, 0.1)
+    assert theory.readout.tolist() == [2.0, 3.0] and theory.span == (V.min(), V.max())
 
 
 # Invariant form -------------------------------------------------------------------------------------------------------
@@ -145,7 +148,7 @@ def learned(law, M, degree=2):
     """As `in_basis`, but fitted to the range that a machine is trained on, by a polynomial as low as it uses."""
     matrices = (M @ law(V) @ np.linalg.inv(M)).reshape(len(V), -1)
     fitted = np.polynomial.polynomial.polyfit((V - SHIFT) / SCALE, matrices, degree)
-    return Law(fitted.reshape(degree + 1, *M.shape), SHIFT, SCALE, A)
+    return Law(fitted.reshape(degree + 1, *M.shape), SHIFT, SCALE, A, energy=0.0)
 
 
 def up_to_scale(one, two):
@@ -317,7 +320,7 @@ def test_angles_of_wave_function_and_density():
 def test_energy_shifts_what_is_recognised():
     law = in_basis(lambda V: simulator.transfer_matrix(V, A, 0.4), 8, basis(2, 0), energy=0.4)
     assert classify(law, V + 0.4) == "wave function"
-    assert classify(Law(law.coefficients, SHIFT, SCALE, A), V) == "other", "the energy is wrong"
+    assert classify(Law(law.coefficients, SHIFT, SCALE, A, energy=0.0), V) == "other", "the energy is wrong"
 
 
 def test_tolerance_decides():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import panel
-from rediscover import discovery, simulator, store, sweep, worlds
+from rediscover import simulator, store, sweep, verdict, worlds
 from rediscover.dataset import Dataset
 from rediscover.distiller import Distiller, Windows
 from rediscover.law import symmetric_square
@@ -63,8 +63,8 @@ def test_a_row_holds_all_that_its_verdict_needs_and_not_the_name_of_the_world(no
     assert {scan: list(by) for scan, by in row["losses"].items()} == dimensions
     assert {scan: list(by) for scan, by in row["coefficients"].items()} == dimensions
     assert all(len(loss) == 2 for by in row["losses"].values() for loss in by.values())
-    assert discovery.judge(row) == row["verdict"] == {"law": "no law", "variables": None}
-    assert discovery.judge(row, r2=1.0)["law"] != "no law"
+    assert verdict.judge(row) == row["verdict"] == {"law": "no law", "variables": None}
+    assert verdict.judge(row, r2=1.0)["law"] != "no law"
     assert panel.deal(4).name not in text
 
 
@@ -150,13 +150,13 @@ def test_shipped_rows_are_those_of_the_sweep(path):
 @pytest.mark.parametrize("path", sorted(SWEEPS.glob("*.jsonl")), ids=lambda path: path.stem)
 def test_shipped_verdicts_follow_from_the_shipped_numbers(path):
     judged = [row["result"] for row in sweep.table(path) if "verdict" in row["result"]]
-    assert [discovery.judge(result) for result in judged] == [result["verdict"] for result in judged]
+    assert [verdict.judge(result) for result in judged] == [result["verdict"] for result in judged]
 
 
 def test_bounds_are_those_under_which_the_shipped_rows_were_judged():
     """Most could be moved by half without a shipped verdict changing; but they were fixed before the runs."""
     bounds = {"r2": 0.95, "det": 0.02, "mass": 0.05, "residual": 0.005, "worse": 3.0, "loss": 0.02, "scattering": 0.01}
-    assert bounds == discovery.BOUNDS
+    assert bounds == verdict.BOUNDS
 
 
 def test_a_new_world_does_not_deal_the_deck_anew(monkeypatch):
@@ -185,13 +185,13 @@ def taylor(step):
     return fitted.reshape(5, d, d).tolist()
 
 
-def made(losses, step=None, r2=0.99, verdict=None):
+def made(losses, step=None, r2=0.99, said=None):
     """A row as if it had been run: losses of all members by scan and dimension, laws from a matrix of two variables."""
     step = simulator.transfer_matrix(V, 0.4) if step is None else step
     coefficients = {"quadratic": {"2": taylor(step)}, "linear": {"3": taylor(symmetric_square(step))}}
     found = {"r2": r2, "losses": losses, "coefficients": coefficients, "V": [-1.0, -0.3]}
     found |= {"shift": -0.65, "scale": 0.2, "spacing": 0.4}
-    return {"config": {}, "result": found | {"verdict": verdict or discovery.judge(found)}}
+    return {"config": {}, "result": found | {"verdict": said or verdict.judge(found)}}
 
 
 def wave(two=0.001, three=0.001, **options):
@@ -245,7 +245,7 @@ def test_a_share_comes_with_its_interval():
 
 
 def test_margins_are_those_of_the_judge_in_the_order_of_the_deck():
-    rows = [wave(verdict={"law": "another law", "variables": 2}), wave(0.006), wave(step=LEAPFROG), wave(0.8)]
+    rows = [wave(said={"law": "another law", "variables": 2}), wave(0.006), wave(step=LEAPFROG), wave(0.8)]
     answers = [worlds.dirac(), worlds.standing_wave(), worlds.standing_wave(), worlds.two_orbitals()]
     columns, lines = panel.margins(rows, answers)
     assert columns == ["world", "variables", "mass", "traces", "pairs", "det", "loss", "ratio", "elbow"]
@@ -255,7 +255,7 @@ def test_margins_are_those_of_the_judge_in_the_order_of_the_deck():
         ["two orbitals (1)", "best 2, quadratic"],
         ["two orbitals (1)", "best 3, linear"],
     ]
-    leapfrog = discovery.margins(panel.law(rows[2]), 0.001, V)
+    leapfrog = verdict.margins(panel.law(rows[2]), 0.001, V)
     for name, cell in zip(panel.TESTS, lines[0][2:7], strict=True):
         if name not in ("det", "loss"):  # the largest of two determinants that are 1 is rounding
             assert cell.split(" to ")[1] == f"{leapfrog[name]:.2g}"
@@ -266,7 +266,7 @@ def test_margins_are_those_of_the_judge_in_the_order_of_the_deck():
 
 def test_slack_is_how_far_the_bounds_can_be_moved_before_a_verdict_changes():
     near = wave(step=LEAPFROG)  # a wave function, but by how much?
-    used = max(discovery.margins(panel.law(near), 0.001, V).values())
+    used = max(verdict.margins(panel.law(near), 0.001, V).values())
     assert near["result"]["verdict"]["law"] == "wave function" and 0.5 < used < 1
     least, most = panel.slack([near, wave()], most=4.0, steps=40)
     assert used <= least < used * 4 ** (1 / 40) * 1.001 and most == 4.0

@@ -16,24 +16,32 @@ FOLDER = Path(rediscover.__file__).parent
 ORDER = [
     "_check",
     "store",
+    "files",
     "potentials",
     "simulator",
     "measurement",
     "dataset",
     "worlds",
+    "_fitting",
+    "_problem",
     "law",
     "layers",
     "readouts",
     "evidence",
+    "verdict",
     "_training",
+    "_direct",
     "translator",
     "distiller",
+    "introspection",
+    "plots",
+    "_report",
     "discovery",
     "sweep",
-    "plots",
+    "__main__",
 ]
 KERAS = {"layers", "readouts", "_training", "translator", "distiller"}
-HEAVY = {"layers", "_training", "translator", "distiller", "discovery", "plots"}  # bring in TensorFlow or Matplotlib
+HEAVY = {"layers", "translator", "distiller", "introspection", "plots", "_report"}  # bring in TensorFlow or Matplotlib
 MODULES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
 PUBLIC = [name for name in MODULES if not name.startswith("_")]
 
@@ -52,7 +60,9 @@ def public(module):
 def imported(name):
     """List the top-level packages, and the modules of this library, that the source of a module imports."""
     found = set()
-    for node in ast.walk(ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf-8"))):
+    tree = ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf-8"))
+    tree.body = [node for node in tree.body if ast.unparse(getattr(node, "test", node)) != "TYPE_CHECKING"]
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

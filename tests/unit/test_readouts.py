@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from rediscover import dataset, discovery, distiller, evidence, readouts
+from rediscover import dataset, distiller, evidence, introspection, readouts
 from rediscover.distiller import Schedule, Windows
 from rediscover.translator import Translator
 
@@ -41,7 +41,7 @@ def test_another_readout_touches_no_other_file(another, tmp_path):
     again = distiller.Distiller.from_config(population.get_config())
     assert isinstance(again.readout, Squares)
     assert evidence.free_parameters(2, "squares") == 12 + 2 + 2 - 4
-    found = discovery.investigate(
+    found = introspection.investigate(
         gru, *data.split(8, 4), scans=[["squares", "linear", [1]]], members=2, steps=2, length=5
     )
     assert list(found["losses"]) == ["squares"]

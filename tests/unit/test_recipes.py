@@ -34,7 +34,7 @@ CODE = {
     ],
     "investigate": [
         *(f"panel.{name}" for name in ("DEFAULTS", "deal", "investigate", "_camera", "_baseline", "_translator")),
-        *("discovery.investigate", "evidence.hankel", "evidence.hankel_rank", "evidence.spectral_law"),
+        *("introspection.investigate", "evidence.hankel", "evidence.hankel_rank", "evidence.spectral_law"),
     ],
 }
 

@@ -11,7 +11,19 @@ import numpy as np
 import pytest
 
 import panel
-from rediscover import discovery, distiller, evidence, law, layers, readouts, store, sweep, translator, worlds
+from rediscover import (
+    distiller,
+    evidence,
+    introspection,
+    law,
+    layers,
+    readouts,
+    store,
+    sweep,
+    translator,
+    verdict,
+    worlds,
+)
 from rediscover.dataset import Dataset, simulate
 from rediscover.distiller import Distiller, Schedule, Windows
 from rediscover.law import Law
@@ -23,7 +35,7 @@ V, DENSITY, HIDDEN = DATA.potential, DATA.density, RNG.normal(size=(12, 9, 4))
 LINE = np.linspace(-1, -0.3, 5)
 CUT = {"length": 5, "starts": 3, "known": 3}
 KNOWN = RNG.normal(size=(6, 5, 2))
-WAVE = Law([[[1, 0.4], [0, 1]], [[0.32, 0], [0.8, 0]]], 0, 1, 0.4)  # leapfrog
+WAVE = Law([[[1, 0.4], [0, 1]], [[0.32, 0], [0.8, 0]]], 0, 1, 0.4, energy=0.0)  # leapfrog
 POPULATION = SimpleNamespace(coefficients=lambda: np.zeros((2, 3, 2, 2)))
 GRU = Translator(units=4)
 TRAINED = Translator(units=4)
@@ -87,8 +99,8 @@ CALLS = {
     "symmetric_square": (law.symmetric_square, {}),
     "whiten": (law.whiten, {}),
     "align": (law.align, {"latents": KNOWN, "known": KNOWN}),
-    "classify": (discovery.classify, {"law": WAVE, "V": LINE}),
-    "check_scans": (discovery.check_scans, {"scans": []}),
+    "classify": (verdict.classify, {"law": WAVE, "V": LINE}),
+    "check_scans": (introspection.check_scans, {"scans": []}),
     "elbow": (evidence.elbow, {}),
     "success_share": (evidence.success_share, {"losses": [1.0, 2.0]}),
     "bootstrap": (lambda samples, **how: evidence.bootstrap_interval(np.mean, *samples, **how), {"samples": [[1, 2]]}),
@@ -257,7 +269,7 @@ TABLE = [
     ("align", {"known": np.full_like(KNOWN, np.inf)}, ValueError, "known"),
     ("align", {"known": KNOWN[:-1]}, ValueError, "known"),
     ("align", {"latents": KNOWN[:1], "known": KNOWN[:1]}, ValueError, "two windows"),
-    # discovery and evidence
+    # verdict, introspection and evidence
     ("classify", {"V": [-0.5, 0.0]}, ValueError, "V must lie below the energy"),
     ("classify", {"V": []}, ValueError, "V"),
     ("classify", {"tolerance": 0}, ValueError, "tolerance"),

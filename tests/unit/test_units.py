@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rediscover import discovery, simulator
+from rediscover import introspection, simulator, verdict
 from rediscover.dataset import Dataset, simulate
 from rediscover.distiller import Schedule, Windows, scan
 from rediscover.law import Law, symmetric_square
@@ -102,10 +102,10 @@ def test_an_investigation_finds_the_same_in_other_units(s, no_training):
     for name, data in {"ours": DATA, "theirs": replace(measured(s, 2.0**70), spacing=0.4 / np.sqrt(s))}.items():
         pairs = replace(data, origin={}).split(16, 8)
         gru = Translator(units=4, **pairs[0].standardisation())
-        found[name] = discovery.investigate(gru, *pairs, members=2, steps=2, length=5)
+        found[name] = introspection.investigate(gru, *pairs, members=2, steps=2, length=5)
     ours, theirs = found.values()
     assert ours["r2"] == theirs["r2"] and ours["verdict"] == theirs["verdict"]
-    assert discovery.judge(ours, r2=1.0) == discovery.judge(theirs, r2=1.0)
+    assert verdict.judge(ours, r2=1.0) == verdict.judge(theirs, r2=1.0)
     for name in ("losses", "coefficients"):
         for scan_, by_dim in ours[name].items():
             assert all(np.array_equal(theirs[name][scan_][d], x) for d, x in by_dim.items())
@@ -117,8 +117,8 @@ def test_a_law_in_other_units_is_judged_alike(s, zero):
     powers = ((V + 0.65) / 0.2)[:, None] ** np.arange(3)
     for T in (exact := simulator.transfer_matrix(V, 0.4, 0.3)), symmetric_square(exact):
         U = np.linalg.lstsq(powers, T.reshape(len(V), -1), rcond=None)[0].reshape(3, *T.shape[1:])
-        ours = discovery.margins(Law(U, -0.65, 0.2, 0.4), 0.01, V)
-        theirs = discovery.margins(Law(U, s * (zero - 0.65), s * 0.2, 0.4 / np.sqrt(s)), 0.01, s * (V + zero))
+        ours = verdict.margins(Law(U, -0.65, 0.2, 0.4), 0.01, V)
+        theirs = verdict.margins(Law(U, s * (zero - 0.65), s * 0.2, 0.4 / np.sqrt(s)), 0.01, s * (V + zero))
         assert theirs == pytest.approx(ours, rel=1e-3, abs=1e-4)
         energy = Law(U, s * (zero - 0.65), s * 0.2, 0.4 / np.sqrt(s)).dispersion(s * (V + zero)).energy
         assert energy / s - zero == pytest.approx(0.3, abs=0.01)

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from rediscover import dataset, discovery, simulator, store
-from rediscover.discovery import margins
+from rediscover import dataset, introspection, simulator, store, verdict
 from rediscover.law import Law, symmetric_square
 from rediscover.translator import Translator
+from rediscover.verdict import margins
 
 V = np.linspace(-1, -0.3, 29)
 TINY = {"members": 2, "steps": 2, "mlp_steps": 2, "length": 5}
@@ -34,7 +34,7 @@ def judge(r2, losses, T, slack=1.0):
     coefficients = {scan: {str(d): found.coefficients for d, found in by.items()} for scan, by in of(T).items()}
     found = {"r2": r2, "losses": losses, "coefficients": coefficients, "V": [V[0], V[-1]]}
     found |= {"shift": -0.65, "scale": 0.2, "spacing": 0.4}
-    return discovery.judge(json.loads(store.to_json(found, "found")), slack=slack)
+    return verdict.judge(json.loads(store.to_json(found, "found")), slack=slack)
 
 
 LOSSES = {
@@ -120,9 +120,9 @@ def test_measured_pairs_are_investigated_without_a_simulator(monkeypatch, no_tra
     pairs = dataset.Dataset(rng.uniform(-1, -0.3, (30, 12)), rng.random((30, 12)), spacing=0.25)
     for name in ("propagate", "transfer_matrix", "leapfrog"):
         monkeypatch.setattr(simulator, name, lambda *_, **__: pytest.fail("the simulator was asked"))
-    found = discovery.investigate(Translator(units=4, potential=(-0.65, 0.2)), *pairs.split(20, 10), **TINY)
+    found = introspection.investigate(Translator(units=4, potential=(-0.65, 0.2)), *pairs.split(20, 10), **TINY)
     assert found["verdict"] == {"law": "no law", "variables": None}
-    assert discovery.laws_of(found)["quadratic"][2].spacing == 0.25
+    assert verdict.laws_of(found)["quadratic"][2].spacing == 0.25
     assert {scan: list(by) for scan, by in found["losses"].items()} == {"quadratic": [1, 2, 3], "linear": [1, 2, 3, 4]}
 
 
@@ -134,16 +134,16 @@ def test_law_is_that_of_the_member_that_loses_least(monkeypatch):
         members = np.stack([np.full((3, d, d), float(m)) for m in range(3)])
         return SimpleNamespace(member_losses=lambda _: np.array(losses[d]), coefficients=lambda: members)
 
-    monkeypatch.setattr(discovery.distiller, "train", population)
+    monkeypatch.setattr(introspection.distiller, "train", population)
     pairs = dataset.simulate(30, sites=12).split(20, 10)
-    found = discovery.investigate(Translator(units=4), *pairs, scans=[["linear", "linear", [1, 2, 3]]], **TINY)
+    found = introspection.investigate(Translator(units=4), *pairs, scans=[["linear", "linear", [1, 2, 3]]], **TINY)
     assert {d: laws[0, 0, 0] for d, laws in found["coefficients"]["linear"].items()} == {1: 1.0, 2: 0.0, 3: 2.0}
 
 
 def test_without_both_readouts_there_is_no_verdict(no_training):
     train, test = dataset.simulate(30, sites=12).split(20, 10)
     gru = Translator(units=4, potential=(-0.65, 0.2))
-    found = discovery.investigate(gru, train, test, scans=[["mlp", "mlp", [1]]], **TINY)
+    found = introspection.investigate(gru, train, test, scans=[["mlp", "mlp", [1]]], **TINY)
     assert list(found["losses"]) == ["mlp, mlp update"] and found["coefficients"] == {} and "verdict" not in found
 
 
@@ -151,6 +151,7 @@ def test_populations_that_are_kept_belong_to_their_translator_and_pairs(tmp_path
     plan = {"scans": [["linear", "linear", [1]]], "folder": tmp_path, **TINY}
     for seed, world in ((0, 0), (1, 0), (0, 1)):  # another translator, other pairs
         train, test = dataset.simulate(30, sites=12, seed=world).split(20, 10)
-        again = [discovery.investigate(Translator(units=4, seed=seed), train, test, **plan)["losses"] for _ in range(2)]
+        gru = Translator(units=4, seed=seed)
+        again = [introspection.investigate(gru, train, test, **plan)["losses"] for _ in range(2)]
         assert np.array_equal(*(losses["linear"][1] for losses in again))
     assert len(list(tmp_path.iterdir())) == 3
