@@ -53,7 +53,7 @@ chapters: install  ## run every chapter at standard size and write the run back 
 	$(RUNNER) run $(RUNNING)
 	$(RUNNER) publish
 
-sweeps: install  ## run the sweeps of chapter 09, hours, and pack their rows into book/sweeps; goes on after a stop [JOBS=2] [RETRAIN=1]
+sweeps: install  ## run the sweeps of chapters 09 and 13, hours, and pack their rows into book/sweeps; goes on after a stop [JOBS=2] [RETRAIN=1]
 	$(ISOLATED) PYTHONPATH="$(CURDIR)/lib:$(CURDIR)/book" $(BIN)/python tools/sweeps.py --workers $(JOBS) $(RETRAINING) $(NAMES)
 
 claims: install  ## judge the claims of book/claims.yml by book/results and write book/claims.md

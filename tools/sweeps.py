@@ -1,4 +1,4 @@
-"""Run the sweeps of chapter 09 and pack their rows into book/sweeps: the machinery behind `make sweeps`.
+"""Run the sweeps of chapters 09 and 13 and pack their rows into book/sweeps: the machinery behind `make sweeps`.
 
 Rows are kept below _build/sweeps as they arrive, so that an interrupted run goes on where it stopped. It begins with
 the rows that are shipped, as far as their recipes are today's; with --retrain it begins with none. Several names run
@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import panel
+import users
 from rediscover import store, sweep
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,14 +22,20 @@ FRESH = 6  # trials of a worker before it is replaced: compiled training steps s
 SMALL = {"law": panel.WAVE, "chains": [2000, 200], "epochs": 4, "scans": [["quadratic", "linear", [2]]], "steps": 400}
 
 
+def module(name: str):
+    """Where a sweep belongs: its module has `SWEEPS`, what is done with a configuration, and its `RECIPES`."""
+    return next(module for module in (panel, users) if name in module.SWEEPS)
+
+
 def run(name: str, workers: int | None, retrain: bool = False, home: Path = ROOT) -> Path:
-    configs, folder = panel.SWEEPS[name], home / "_build" / "sweeps" / name
+    of = module(name)
+    configs, folder = of.SWEEPS[name], home / "_build" / "sweeps" / name
     packed = home / "book" / "sweeps" / f"{name}.jsonl"
     if not retrain and packed.exists():
         print(f"{name}: {sweep.unpack(packed, folder)} shipped rows to go on from", flush=True)
-    size, stays = FRESH * (workers or 1), {"name": panel.TRIAL, "recipe": panel.RECIPES}
+    size, stays = FRESH * (workers or 1), {"name": of.TRIAL, "recipe": of.RECIPES}
     for last in range(size, len(configs) + size, size):
-        rows = sweep.run(panel.investigate, configs[:last], folder, workers, **stays)
+        rows = sweep.run(of.investigate, configs[:last], folder, workers, **stays)
     failed, hours = sum("error" in row for row in rows), sum(row["seconds"] for row in rows) / 3600
     print(f"{name}: {len(rows)} trials, {failed} failed, {hours:.2f} core-hours")
     return sweep.pack(rows, packed)
@@ -54,7 +61,7 @@ def growth(counts: tuple[int, ...] = (2, 4, 8), workers: tuple[int, ...] = (1, 2
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    known = [*panel.SWEEPS, "growth"]
+    known = [*panel.SWEEPS, *users.SWEEPS, "growth"]
     parser.add_argument("names", nargs="*", help=f"which ones of {', '.join(known)}; all if none is named")
     parser.add_argument("--workers", type=int, default=None, help="processes; without, one after the other in this one")
     parser.add_argument("--retrain", action="store_true", help="do not go on from the rows that are shipped")

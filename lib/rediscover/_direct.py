@@ -19,7 +19,9 @@ from .verdict import Verdict, give
 FORMS = {"quadratic": (1, 2, 3), "linear": (1, 2, 3, 4)}
 ORDERS = (2, 3, 4)
 SEARCHED = 300  # chains that random laws are tried on
-RACED = 60  # chains on which most of them are left behind
+RACED = 120  # stretches on which most of them are left behind
+PIECE = 20  # sites of a stretch on which a law is looked for
+JUDGED = 1000  # held-out chains on which forms and orders are compared
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def discover(
             bar.set_description(name)
             bar.update()
 
-        forms = search(train, test, prompt > 0, tries, seed, step)
+        forms = search(train, test, prompt > 0, 2 * tries, seed, step)
     losses = {readout: {d: forms[readout, d].loss for d in dims} for readout, dims in FORMS.items()}
     site = local(train, test)
     settled = {}
@@ -118,7 +120,7 @@ def search(
     own, which hardly ever fails; the start is then what these have in common. Random laws that start alike race with
     it.
     """
-    few = train.take(slice(0, SEARCHED))
+    few, test = train.take(slice(0, SEARCHED)), test.take(slice(0, JUDGED))
     out = {}
     for readout, dims in FORMS.items():
         for d in dims:
@@ -131,17 +133,18 @@ def _of_form(few: Given, test: Given, readout: str, d: int, own: bool, tries: in
     form = {"latent_dim": d, "readout": readout, "order": ORDERS[0]}
     free = replace(few, initial=None)
     loose = Problem.of(free, own=True, pure=False, **form)
-    chains = loose.chains(free)
+    whole = loose.chains(free)
+    chains = whole.pieces(PIECE)
     fits = _fitting.race(loose.shape, chains, RACED, tries, seed)
     starts = [fit.loss for fit in fits]
     problem = Problem.of(few, own=own, **form)
     target = problem.chains(few)
     # as the states at the left ends are restricted, or have something in common, so is the law
-    fits = [_fitting.descend(_restricted(problem, fit, chains, target), target) for fit in fits[:2]]
+    fits = [_fitting.descend(_restricted(problem, fit, whole, target), target, gain=_fitting.ROUGH) for fit in fits[:2]]
     if not own:
         rng = np.random.default_rng([seed, d])
-        fits += [_fitting.climb(problem.shape, problem.shape.first(rng), target) for _ in range(2)]
-    best = _better(problem, min(fits), few, test)
+        fits += [_fitting.climb(problem.shape, problem.shape.first(rng), target, 20, _fitting.ROUGH) for _ in range(2)]
+    best = _better(problem, _fitting.descend(min(fits), target), few, test)
     for order in ORDERS[1:]:
         larger = Problem.of(few, own=own, **(form | {"order": order}))
         grown = _fitting.Fit(larger.shape, _grown(best.problem, larger, best.fit.x), np.inf)

@@ -16,10 +16,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from scipy.linalg import expm
 
 #: Sites that count, stage by stage: the law of a step is learned before its consequences far down the chain are.
 HORIZONS = (2, 3, 4, 6, 8, 12, 18, 26, 40, 60, 90, 130, 200, 300)
 BLOCK = 512  # chains at once: their derivatives fit the cache
+ROUGH = 1e-3  # of what is left, gained by a step: enough for laws that have rivals
+TURN = 1.0  # radians, about, that random laws of a race turn by
 TINY = 1e-13  # of the largest entry of a normal matrix: below it is rounding
 
 
@@ -61,6 +64,19 @@ class Chains:
             self.weight[:sites, chains],
         )
         return Chains(np.ascontiguousarray(drive), np.ascontiguousarray(density), np.ascontiguousarray(weight), told)
+
+    def pieces(self, sites: int) -> Chains:
+        """Stretches of at most so many sites, each with a start of its own: errors have no time to grow on them."""
+        total, n = self.density.shape
+        count = -(-total // sites)
+        sites = -(-total // count)
+
+        def cut(x: np.ndarray) -> np.ndarray:
+            x = np.concatenate([x, np.zeros((*x.shape[:-2], count * sites - total, n))], axis=-2)
+            x = np.moveaxis(x.reshape(*x.shape[:-2], count, sites, n), -3, -2)
+            return np.ascontiguousarray(x).reshape(*x.shape[:-2], count * n)
+
+        return Chains(cut(self.drive), cut(self.density), cut(self.weight), None)
 
     def blocks(self) -> Iterator[Chains]:
         """Go through all chains, some at a time."""
@@ -122,11 +138,14 @@ class Shape:
         shape = {"fixed": (self.copies, d), "told": (self.state_dim, self.numbers), "own": (0,)}[self.start]
         return U.reshape(self.terms, d, d), q, start.reshape(shape)
 
-    def first(self, rng: np.random.Generator, constant: int = 0) -> np.ndarray:
-        """Random unknowns to begin with: steps that change little (`constant` is the term without any drive)."""
+    def first(self, rng: np.random.Generator, turn: float = 0.0) -> np.ndarray:
+        """Random unknowns to begin with: steps that change little, or that turn latents by angles of order `turn`."""
         d = self.latent_dim
         U = 0.1 * rng.normal(size=(self.terms, d, d))
-        U[constant] = np.eye(d) + 0.2 * rng.normal(size=(d, d))
+        U[0] = np.eye(d) + 0.2 * rng.normal(size=(d, d))  # the term without any drive
+        if turn:
+            A = np.triu(rng.normal(size=(d, d)), 1)
+            U[0] += expm(turn * (A - A.T)) - np.eye(d)
         if self.quadratic:
             Q = 0.5 * np.eye(d) + 0.1 * rng.normal(size=(d, d))
             q = (Q + Q.T - np.diag(np.diag(Q)))[self.pairs]
@@ -419,17 +438,17 @@ def race(shape: Shape, chains: Chains, few: int, tries: int, seed: int, keep: in
     chains.
     """
     rng = np.random.default_rng([seed, shape.latent_dim, shape.quadratic])
-    near = chains.take(slice(0, few))
-    running = [Fit(shape, shape.first(rng), np.inf) for _ in range(tries)]
+    near = chains.take(slice(None, None, max(1, len(chains) // few)))
+    running = [Fit(shape, shape.first(rng, TURN), np.inf) for _ in range(tries)]
     done: list[Fit] = []
     for stage, horizon in enumerate(horizons(shape, len(chains.density))):
-        running = sorted(descend(fit, near.take(slice(None), horizon)) for fit in running)
+        running = sorted(descend(fit, near.take(slice(None), horizon), 20, ROUGH) for fit in running)
         if stage >= 2 and len(running) > keep:
             half = max(keep, (len(running) + 1) // 2)
             done += running[half:]
             running = running[:half]
     done = [replace(fit, loss=cost(shape, fit.x, near) / near.total) for fit in done + running[keep:]]
-    return sorted([*(descend(fit, chains) for fit in running[:keep]), *done])
+    return sorted([*(descend(fit, chains, gain=ROUGH) for fit in running[:keep]), *done])
 
 
 def climb(shape: Shape, x: np.ndarray, chains: Chains, steps: int = 40, gain: float = 1e-5) -> Fit:

@@ -18,6 +18,31 @@ NETWORK += ["_training.descend", "_training.fit_or_restore"]
 RUN = [f"translator.Translator.{name}" for name in ("__init__", "seen", "standardise", "run", "read_out")]
 RUN += ["dataset.Scaling", "translator._scaling"]
 STANDARDISED = ["dataset.Dataset.standardisation", "dataset._constant", "dataset._spread"]
+FITTING = (
+    "HORIZONS",
+    "TINY",
+    "TURN",
+    "ROUGH",
+    "Chains",
+    "Shape",
+    "times",
+    "responses",
+    "own_states",
+    "_normal",
+    "_solve",
+)
+FITTING += (
+    "_purify",
+    "starts_of",
+    "common_start",
+    "predictions",
+    "cost",
+    "_normal_block",
+    "descend",
+    "horizons",
+    "race",
+)
+FITTING += ("climb", "covariance")
 #: What decides what a training gives, by the recipe that stands for it.
 CODE = {
     "translator": [*NETWORK, *RUN, *STANDARDISED, "translator.Translator.call", "translator.train"],
@@ -35,6 +60,23 @@ CODE = {
     "investigate": [
         *(f"panel.{name}" for name in ("DEFAULTS", "deal", "investigate", "_camera", "_baseline", "_translator")),
         *("introspection.investigate", "evidence.hankel", "evidence.hankel_rank", "evidence.spectral_law"),
+    ],
+    "users": [
+        *(f"users.{name}" for name in ("DEFAULTS", "draw", "pictures", "investigate", "exact_law", "exact_loss")),
+        *(f"_fitting.{name}" for name in FITTING),
+        *(
+            f"_direct.{name}"
+            for name in ("FORMS", "ORDERS", "SEARCHED", "RACED", "PIECE", "JUDGED", "discover", "search")
+        ),
+        *(
+            f"_direct.{name}"
+            for name in ("held_out", "_of_form", "_restricted", "_grown", "settle", "local", "_site_terms")
+        ),
+        *(f"_problem.{name}" for name in ("Given.of", "Problem.of", "Problem.chains", "Problem.solution")),
+        *("law.Law.upright", "law.Law.dispersion", "law.Law.errors", "law._wave"),
+        *(f"verdict.{name}" for name in ("LIMITS", "NEGLIGIBLE", "give", "_net", "_of_wave")),
+        *(f"introspection.{name}" for name in ("discover", "_rectangle")),
+        *(f"discovery.Discovery.{name}" for name in ("__init__", "fit", "_split")),
     ],
 }
 
@@ -72,7 +114,7 @@ def find(body, name):
 
 
 def source(module):
-    return ((BOOK if module == "panel" else LIB) / f"{module}.py").read_text(encoding="utf-8")
+    return ((BOOK if module in ("panel", "users") else LIB) / f"{module}.py").read_text(encoding="utf-8")
 
 
 def fingerprint(names, read=source):
@@ -88,8 +130,9 @@ def fingerprint(names, read=source):
 
 def recipes():
     import panel  # not above: a fingerprint needs no TensorFlow
+    import users
 
-    return panel.RECIPES
+    return panel.RECIPES | users.RECIPES
 
 
 @pytest.mark.parametrize("name", CODE)
@@ -97,7 +140,7 @@ def test_recipe_is_raised_with_the_code(name):
     now = {"recipe": recipes()[name], "code": fingerprint(CODE[name])}
     assert now == json.loads(KEPT.read_text(encoding="utf-8"))[name], (
         f"The code behind the recipe of {name!r} has changed. If it gives other results from now on, raise the recipe "
-        f"(RECIPE in its module, RECIPES in book/panel.py), and what is shipped must be trained again. "
+        f"(RECIPE in its module, RECIPES in book/panel.py or users.py), and what is shipped must be trained again. "
         f"If it gives the same, leave the recipe. In either case write the new fingerprint: {COMMAND}"
     )
 
