@@ -74,7 +74,7 @@ class User:
     Examples
     --------
     >>> draw(3).spacing, draw(3) == draw(3)
-    (0.2516, True)
+    (0.2343, True)
     """
 
     world: str

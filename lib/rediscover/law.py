@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.polynomial import Polynomial
+from scipy.linalg import eigh
 
 from . import _check, _fitting, simulator, store
 from ._problem import Given, Problem, Told, padded, state_form, table
@@ -385,6 +386,8 @@ class Law:
         g = self._starts(len(V), start)
         C = None
         if self.constants is not None:
+            if constants is None:
+                raise ValueError("constants must be given: the law is driven by them")
             C = table("constants", constants, len(V), len(self.constants.shift))
         elif constants is not None:
             raise ValueError("constants must not be given: the law is driven by none")
@@ -611,14 +614,16 @@ class Law:
         ([[[1.0, 1.0], [-0.4, 0.6]]], [[1.0, 0.0], [0.0, 0.0]])
         """
         form, d = self.form(), self.latent_dim
-        row = form
+        here, row = self._at(self.shift), form
         if form.ndim == 2:
-            values, vectors = np.linalg.eigh(form)
+            size = np.eye(d)
+            if d == 2:  # what a step in the mean potential conserves tells how large latents are, in any basis
+                conserved = np.array([[0.0, 1.0], [-1.0, 0.0]]) @ (here - np.trace(here) / 2 * np.eye(2))
+                values = np.linalg.eigvalsh(conserved)
+                size = conserved * np.sign(values[0]) if values[0] * values[1] > 0 else size
+            values, vectors = eigh(form, size)
             which = np.argmax(np.abs(values))
-            row = np.sqrt(abs(values[which])) * vectors[:, which]
-            first = self.start[0] if isinstance(self.start, np.ndarray) else np.ones(d)
-            row = row if row @ first >= 0 else -row
-        here = self.transfer_matrix(self.shift, *self._middle())
+            row = np.sqrt(abs(values[which])) * size @ vectors[:, which]
         rows = [row]
         for _ in range(d - 1):
             rows.append(rows[-1] @ here - rows[-1])
@@ -655,15 +660,16 @@ class Law:
         """
         if self.covariance is None:
             raise ValueError("the law must come from a fit to have errors; it has no covariance")
-        values, vectors = np.linalg.eigh(self.covariance)
+        each = np.sqrt(np.maximum(np.diag(self.covariance), 1e-300))  # coefficients and readout differ in size
+        values, vectors = np.linalg.eigh(self.covariance / np.outer(each, each))
         size, total = self.coefficients.size, 0.0
         i, j = np.triu_indices(self.latent_dim)
         for value, vector in zip(values, vectors.T, strict=True):
-            if value <= 1e-14 * values[-1]:
+            if value <= 1e-12 * values[-1]:
                 continue
             ends = []
             for step in (0.1, -0.1):  # of a standard error: short enough to be linear, long enough for rounding
-                change = step * np.sqrt(value) * vector
+                change = step * np.sqrt(value) * each * vector
                 form = change[size:]
                 if self.readout.ndim == 2:
                     form = np.zeros_like(self.readout)

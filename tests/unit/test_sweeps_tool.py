@@ -76,4 +76,8 @@ def test_unknown_sweeps_are_refused(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["sweeps.py", "tiny", "tyni"])
     with pytest.raises(SystemExit):
         sweeps.main()
-    assert "there is no sweep tyni; there are tiny, growth" in capsys.readouterr().err and RAN == []
+    assert (
+        "there is no sweep tyni; there are tiny, users, forbidden, others, errors, introspecting, growth"
+        in capsys.readouterr().err
+        and RAN == []
+    )
