@@ -627,7 +627,8 @@ class Law:
         rows = [row]
         for _ in range(d - 1):
             rows.append(rows[-1] @ here - rows[-1])
-        if np.linalg.cond(np.array(rows) / np.linalg.norm(rows, axis=1, keepdims=True)) > 1e12:
+        sizes = np.linalg.norm(rows, axis=1, keepdims=True)
+        if not sizes.all() or np.linalg.cond(np.array(rows) / sizes) > 1e12:
             raise ValueError(f"what the law reads off must move in all its {d} dimensions; it moves in fewer")
         return self.change_basis(np.array(rows))
 
