@@ -57,7 +57,7 @@ body{margin:0 auto;max-width:74rem;padding:1.5rem 1rem 3rem;background:var(--pag
 font:1rem/1.55 system-ui,sans-serif;overflow-wrap:break-word}
 h1{font-size:clamp(2.2rem,9vw,4rem);line-height:1.1;margin:0 0 .75rem} h1::first-letter{text-transform:uppercase}
 h2{font-size:1.3rem;margin:2.5rem 0 .5rem;padding-top:.75rem;border-top:1px solid var(--line)}
-p,dl{max-width:46rem;margin:.5rem 0} .lead{font-size:1.2rem} .wave{font-size:1.35rem}
+p,dl{max-width:46rem;margin:.5rem 0} .lead{font-size:1.2rem} .wave{font-size:clamp(1.05rem,4.4vw,1.35rem)}
 .wave span{display:inline-block;margin-right:2rem} .soft,figcaption{color:var(--soft);font-size:.9rem}
 dl{display:grid;grid-template-columns:fit-content(40%) minmax(0,1fr);gap:.3rem 1.25rem}
 dt{font-weight:600} dd{margin:0}
@@ -70,11 +70,11 @@ margin:1rem 0;padding:0;list-style:none} li p{margin:.2rem 0}
 .bar .over{background:repeating-linear-gradient(45deg,var(--text) 0 4px,var(--page) 4px 7px)}
 figure{margin:0} figcaption{padding-top:.35rem}
 figure svg{display:block;width:100%;height:auto;background:#fff;border:1px solid var(--line);border-radius:4px}
-pre{font:.9rem/1.6 ui-monospace,monospace;white-space:pre-wrap;max-width:60rem;margin:.75rem 0}
-pre span{display:block;padding-left:2.5em;text-indent:-2.5em}
+pre{font:.9rem/1.6 ui-monospace,monospace;overflow-x:auto;margin:.75rem 0;padding:.75rem 1rem;
+border:1px solid var(--line);border-radius:4px}
 @media print{:root{color-scheme:light;--page:#fff;--text:#000;--soft:#444;--line:#bbb}
 body{font-size:10pt;max-width:none;padding:0} ul,.figures{grid-template-columns:1fr 1fr}
-figure,li,tr,pre{break-inside:avoid} h2{break-after:avoid}}
+pre{white-space:pre-wrap} figure,li,tr,pre{break-inside:avoid} h2{break-after:avoid}}
 """
 PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -156,9 +156,9 @@ def _variables(found: Discovery) -> str:
         for shift, (readout, by) in zip((-0.1, 0.1), variables.items(), strict=True):
             look = {"color": COLOURS[readout], "marker": MARKS[readout]}
             for d, losses in by["losses"].items():
-                ax.plot([d + shift] * len(losses), _within(losses, 3), **look, ms=3, alpha=0.45, ls="")
+                ax.plot([d + shift] * len(losses), _within(losses, 10), **look, ms=3, alpha=0.45, ls="")
             best = by["held_out"]
-            x, y = [d + shift for d in best], _within([*best.values()], 3)
+            x, y = [d + shift for d in best], _within([*best.values()], 10)
             ax.plot(x, y, **look, label=f"{readout} readout", markerfacecolor="white")
         ax.axhline(1, color=MUTED, linestyle=":", linewidth=1)
         ax.set(xlabel="number of variables", ylabel="share left unexplained", xticks=dims)
@@ -167,7 +167,7 @@ def _variables(found: Discovery) -> str:
 
     caption = (
         "Large marks, joined: the best law, on pictures held out. Small marks: every start, as its own search left it."
-        " Dotted: no law at all. What lies above 300 % is drawn there."
+        " Dotted: no law at all. What lies outside 1e−14 % to 1000 % is drawn at the nearer end."
     )
     says = [(readout, by["elbow"]) for readout, by in variables.items()]
     return _section(
@@ -194,11 +194,11 @@ def _law(found: Discovery) -> str:
     law, title = found.law_, "The law"
     if law is None:
         return _section(title, _text("The verdict names no law, so none is shown."))
-    lines = "".join(f"<span>{escape(line)}</span>" for line in str(law).splitlines())
     read = "Read ← as “at the next site”. V is the potential, ρ the density; every ± is one standard error."
     if law.latent_dim in (2, 3) and found.verdict_.wave is None:
         read += " A wave equation in the last line is only the nearest one: by the verdict, the law is not that wave."
-    return _section(title, f"<pre>{lines}</pre>", _text(read, "soft"))
+    shown = f'<pre tabindex="0" role="region" aria-label="The law">{escape(str(law))}</pre>'
+    return _section(title, shown, _text(read, "soft"))
 
 
 def _fit(found: Discovery) -> str:
@@ -211,34 +211,29 @@ def _fit(found: Discovery) -> str:
     order = np.argsort(held["loss"])
     measured, predicted = (_table(held[name]) for name in ("density", "predicted"))
     unit = np.nanstd(measured[:, found.prompt :]) or 1.0
-    rest = np.ma.masked_invalid(np.clip((predicted - measured) / unit, -3, 3))
+    low, high = measured - 3 * unit, measured + 3 * unit  # clipped before the difference, which might overflow
+    rest = np.ma.masked_invalid((np.clip(_far(predicted), low, high) - measured) / unit)
 
     def by_site(ax: Axes) -> None:
-        _shade(ax, found.prompt)
+        _sites(ax, found.prompt)
         site = np.arange(1, rest.shape[1] + 1)[:LONGEST]
-        for values, name, line in ((rest.mean(0), "mean", "-"), ((rest**2).mean(0) ** 0.5, "root mean square", "--")):
+        for values, name, line in ((rest.mean(0), "mean", "-"), (rest.std(0), "spread", "--")):
             ax.plot(site, values[:LONGEST], color=RESIDUAL, linestyle=line, label=name)
         ax.axhline(0, color=MUTED, linestyle=":", linewidth=1)
-        ax.set(xlabel="site", ylabel="predicted − measured")
+        ax.set_ylabel("predicted − measured")
         ax.yaxis.set_major_formatter(_percent)
         _legend(ax)
 
-    def histogram(ax: Axes) -> None:
-        values = rest[:, found.prompt :].compressed()
-        ends = np.percentile(values, [0.5, 99.5]) if len(values) else (-1, 1)
-        ax.stairs(*np.histogram(np.clip(values, *ends), 41), fill=True, color=RESIDUAL)
-        ax.set(xlabel="predicted − measured", ylabel="sites")
-        ax.xaxis.set_major_formatter(_percent)
-
-    site = "By site, in units of the density's standard deviation. More than three of them are drawn as three."
-    both = "All sites that were not shown, in the same units. The outermost bars hold what lies beyond."
+    caption = (
+        "All pictures held out, by site, in units of the density's standard deviation. Spread: the standard deviation"
+        " over pictures. More than three units are drawn as three."
+    )
     return _section(
         title,
         _text(f"Predictions are {by}, for {n} pictures held out.{shown}"),
-        _figures(*(_chain(found, *x) for x in (("Worst", order[-1]), ("Median", order[n // 2]), ("Best", order[0])))),
         _figures(
-            _figure("Predicted minus measured, mean and root mean square by site", site, by_site),
-            _figure("Histogram of predicted minus measured", both, histogram),
+            *(_chain(found, *x) for x in (("Worst", order[-1]), ("Median", order[n // 2]), ("Best", order[0]))),
+            _figure("Predicted minus measured, mean and spread by site", caption, by_site),
         ),
     )
 
@@ -247,23 +242,27 @@ def _chain(found: Discovery, name: str, row: int) -> str:
     density, predicted = (np.asarray(found.held_out_[of][row])[:LONGEST] for of in ("density", "predicted"))
     low, high = np.nanmin(density), np.nanmax(density)
     room = 0.25 * ((high - low) or 1.0)
+    drawn = np.clip(_far(predicted), low - room, high + room)
+    astray = int(np.sum(drawn != predicted))
 
     def paint(ax: Axes) -> None:
         site = np.arange(1, len(density) + 1)
-        _shade(ax, found.prompt)
+        _sites(ax, found.prompt)
         ax.plot(site, density, color=MEASURED, lw=0.6, marker="o" if len(site) <= 100 else "", ms=3.5, label="measured")
-        ax.plot(site, np.clip(predicted, low - room, high + room), color=PREDICTED, label="predicted")
-        ax.set(xlabel="site", ylabel="density")
+        ax.plot(site, drawn, color=PREDICTED, label="predicted")
+        ax.set_ylabel("density")
         _legend(ax)
 
     whole = len(found.held_out_["density"][row])
     cut = f" Drawn are the first {LONGEST} of {whole} sites." if whole > LONGEST else ""
+    if astray:
+        cut += f" At {astray} of these sites the prediction lies beyond the measured range, and is cut off."
     caption = f"{name}: {_share(found.held_out_['loss'][row])} of the density's variance is unexplained.{cut}"
     return _figure(f"Predicted and measured density, {name.lower()} of the pictures held out", caption, paint)
 
 
 def _history(found: Discovery) -> str:
-    groups: dict[str, dict[str, np.ndarray]] = {}
+    direct, groups = found.method == "direct", {}
     for name, losses in found.history_.items():
         if len(losses) > 1:  # or there is nothing to see fall
             readout, _, d = name.partition(", ")
@@ -273,10 +272,14 @@ def _history(found: Discovery) -> str:
         def paint(ax: Axes) -> None:
             for (d, losses), line in zip(curves.items(), cycle([":", "-.", "--", "-"])):
                 at = np.unique(np.geomspace(1, len(losses), 300).astype(int))
-                ax.plot(at, losses[at - 1], ls=line, color=COLOURS.get(name, PREDICTED), label=d)
-            ax.set(xscale="log", xlabel="records, one after the other", ylabel="loss")
-            ax.xaxis.set_major_formatter("{x:g}")
-            ax.xaxis.set_minor_formatter("")
+                ax.plot(at, losses[at - 1], ls=line, color=COLOURS.get(name, RESIDUAL), label=d)
+            ax.set(xlabel="stage" if direct else "record", ylabel="loss")
+            if direct:
+                ax.locator_params(axis="x", integer=True)
+            else:
+                ax.set_xscale("log")
+                ax.xaxis.set_major_formatter("{x:g}")
+                ax.xaxis.set_minor_formatter("")
             _decades(ax, "{x:g}")
             if name in MARKS:
                 _legend(ax, 4)
@@ -284,10 +287,10 @@ def _history(found: Discovery) -> str:
         kind = " readout, by number of variables" if name in MARKS else ""
         return _figure(f"Training losses: {name}", f"{_large(name)}{kind}.", paint)
 
-    said = (
-        "On the pictures to learn from." if groups else "Each search left one loss only, so there is nothing to draw."
-    )
-    return _section("Losses as they fell", _text(said), _figures(*(figure(*group) for group in groups.items())))
+    said = "On the pictures to learn from." if groups else "Each search left one loss only: there is nothing to draw."
+    if direct and groups:
+        said += " Every stage follows more pictures, or longer stretches, than the one before: a loss may rise."
+    return _section("Training losses", _text(said), _figures(*(figure(*group) for group in groups.items())))
 
 
 def _figure(label: str, caption: str, paint: Callable[[Axes], None]) -> str:
@@ -333,7 +336,12 @@ def _percent(x: float, _: int = 0) -> str:
 
 def _within(losses: Sequence[float], top: float) -> np.ndarray:
     """Losses as a logarithmic axis can show them; that of a search that went astray may be infinite."""
-    return np.clip(np.asarray(losses, float), 1e-12, top)
+    return np.clip(np.asarray(losses, float), 1e-16, top)
+
+
+def _far(predicted: np.ndarray) -> np.ndarray:
+    """What is no number any more has run away, and shall not drop out."""
+    return np.where(np.isnan(predicted), np.inf, predicted)
 
 
 def _decades(ax: Axes, form: Callable | str) -> None:
@@ -348,7 +356,9 @@ def _legend(ax: Axes, columns: int = 3) -> None:
     ax.legend(loc="lower left", bbox_to_anchor=(-0.05, 1), ncols=columns, columnspacing=1, handlelength=1.8)
 
 
-def _shade(ax: Axes, prompt: int) -> None:
+def _sites(ax: Axes, prompt: int) -> None:
+    ax.set_xlabel("site")
+    ax.locator_params(axis="x", integer=True)
     if prompt:
         ax.axvspan(0.5, prompt + 0.5, color="#e4e4e4", linewidth=0, label="shown")
 

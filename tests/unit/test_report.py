@@ -7,6 +7,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from bs4 import BeautifulSoup
+from matplotlib.figure import Figure
 
 from rediscover import _report
 from rediscover.dataset import simulate
@@ -103,7 +104,8 @@ def test_every_verdict_has_its_page(kind, tmp_path, no_figures):
 
 def test_the_whole_law_stands_there():
     shown = BeautifulSoup(_report._law(fake()), "html.parser").pre
-    assert [line.get_text() for line in shown.find_all("span")] == str(WAVE).splitlines()
+    assert shown.get_text() == str(WAVE)
+    assert shown["tabindex"] == "0"  # or no keyboard could scroll it
 
 
 @pytest.mark.parametrize("value, words", [(0.05, "within its limit"), (0.051, "beyond its limit"), (np.nan, "beyond")])
@@ -146,7 +148,29 @@ def test_predictions_that_explode_are_drawn_all_the_same(tmp_path):
     found.held_out_["predicted"] = [np.full_like(row, 10.0**300) for row in found.held_out_["density"]]
     found.held_out_["predicted"][0][:] = np.nan
     found.held_out_["loss"] = np.array([np.nan, np.inf, np.inf, 1e300])
-    check_figures(page(found, tmp_path))
+    said = text(str(check_figures(page(found, tmp_path))))
+    assert "At 16 of these sites the prediction lies beyond the measured range" in said  # also what is no number
+
+
+def test_a_prediction_that_became_no_number_counts_as_far_off(monkeypatch):
+    """The mean by site would else be best where predictions run away."""
+    found, drawn = fake(), []
+    found.held_out_["predicted"] = [np.where(np.arange(len(x)) < 12, x, np.nan) for x in found.held_out_["density"]]
+
+    def keep(label, caption, paint):
+        if "mean and spread" in label:
+            paint(axes := Figure().subplots())
+            drawn.extend(line.get_ydata() for line in axes.lines)
+        return caption
+
+    monkeypatch.setattr(_report, "_figure", keep)
+    assert text(_report._fit(found)).count("lies beyond the measured range") == 3
+    mean, spread = drawn[:2]
+    assert np.allclose(mean[:12], 0) and np.allclose(mean[12:], 3) and np.allclose(spread, 0)
+
+
+def test_predictions_within_the_figure_are_not_said_to_be_cut(no_figures):
+    assert "cut off" not in _report._fit(fake())
 
 
 def test_long_chains_and_trainings_keep_the_page_small(tmp_path):

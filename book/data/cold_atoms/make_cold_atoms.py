@@ -1,6 +1,6 @@
 """Pictures of rubidium atoms in rough traps: writes traps.csv and clouds.csv beside this file.
 
-    python make.py
+    python make_cold_atoms.py
 
 Stationary Schrödinger equation ψ'' = 2 M (V − E) ψ / ħ² in SI units, integrated site by site, all pictures at once.
 """

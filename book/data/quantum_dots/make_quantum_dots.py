@@ -1,7 +1,7 @@
 """Electrons in gate-defined quantum dots, from qdflow: writes potentials.csv and two files of charges beside this file.
 
     pip install qdflow==1.0.2
-    python make.py
+    python make_quantum_dots.py
 
 Gates are drawn as qdflow draws them; what enters its law (mu, beta, g_0, K_0, sigma) is the same for every device.
 """
