@@ -29,8 +29,8 @@ DEFAULTS: dict[str, Any] = {
     "kind": "wave",
     "method": "direct",
     "chains": None,
+    "sites": None,
     "noise": None,
-    "prompt": None,
 }
 #: The other worlds, by turns: those of the blind panel that are not a standing wave.
 OTHERS = tuple(name for name in panel.CARDS if name != "standing_wave")
@@ -39,7 +39,7 @@ SWEEPS: dict[str, list[dict[str, Any]]] = {
     "users": [{"user": n} for n in range(30)],
     "forbidden": [{"user": n, "kind": "forbidden"} for n in range(10)],
     "others": [{"user": n, "kind": "other"} for n in range(100)],
-    "errors": [{"user": 1000 + n, "chains": 500} for n in range(200)],
+    "errors": [{"user": 1000 + n, "chains": 500, "sites": 32} for n in range(200)],
     "introspecting": [{"user": n, "method": "introspect"} for n in range(10)],
 }
 
@@ -197,7 +197,7 @@ def investigate(config: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"config must have entries of {', '.join(DEFAULTS)}; got {', '.join(sorted(unknown))}")
     c = DEFAULTS | dict(config)
     user = draw(c["user"], c["kind"])
-    user = User(**(asdict(user) | {name: c[name] for name in ("chains", "noise", "prompt") if c[name] is not None}))
+    user = User(**(asdict(user) | {name: c[name] for name in ("chains", "sites", "noise") if c[name] is not None}))
     data = pictures(user, c["user"])
     began = time.perf_counter()
     front = Discovery(c["method"], prompt=user.prompt, random_state=c["user"])

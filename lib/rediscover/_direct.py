@@ -147,7 +147,7 @@ def _of_form(few: Given, test: Given, readout: str, d: int, own: bool, tries: in
     best = _better(problem, _fitting.descend(min(fits), target), few, test)
     for order in ORDERS[1:]:
         larger = Problem.of(few, own=own, **(form | {"order": order}))
-        grown = _fitting.Fit(larger.shape, _grown(best.problem, larger, best.fit.x), np.inf)
+        grown = Fit(larger.shape, _grown(best.problem, larger, best.fit.x), np.inf, best.fit.path)
         found = _better(larger, _fitting.descend(grown, larger.chains(few)), few, test)
         if not found.loss < 0.98 * best.loss:
             break
@@ -163,13 +163,13 @@ def _restricted(problem: Problem, fit: Fit, chains: _fitting.Chains, target: _fi
     """Begin where a law with free starts has come to: with starts that are told, or alike, or of one set of latents."""
     shape, parts = problem.shape, np.split(fit.x, [sum(fit.shape.sizes[:2])])[0]
     if shape.start == "own":
-        return Fit(shape, parts, np.inf)
+        return Fit(shape, parts, np.inf, fit.path)
     if shape.start == "told":
         states = _fitting.starts_of(fit.shape, parts, chains)
         start = np.linalg.lstsq(target.told.T, states.T, rcond=None)[0].T
     else:
         start = _fitting.common_start(shape, parts, chains)
-    return Fit(shape, np.concatenate([parts, start.ravel()]), np.inf)
+    return Fit(shape, np.concatenate([parts, start.ravel()]), np.inf, fit.path)
 
 
 def _grown(small: Problem, large: Problem, x: np.ndarray) -> np.ndarray:

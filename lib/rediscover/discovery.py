@@ -19,7 +19,7 @@ from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 from sklearn.utils.validation import check_is_fitted
 
 from . import _check, _direct, store
-from ._problem import Given, padded, table
+from ._problem import Given, Problem, padded, table
 from .law import Dispersion, Law
 from .verdict import Limit, Verdict
 
@@ -305,6 +305,7 @@ class Discovery(BaseEstimator):
 
     def _look(self, given: Given) -> None:
         """Refuse, or warn of, data from which no law can be had, before anything is fitted."""
+        Problem.of(given)
         n, sites = len(given), int(given.seen.sum(1).max())
         if n < LEAST["pictures"]:
             raise ValueError(f"potential must hold at least {LEAST['pictures']} pictures to find a law; got {n}")

@@ -627,7 +627,8 @@ class Law:
         rows = [row]
         for _ in range(d - 1):
             rows.append(rows[-1] @ here - rows[-1])
-        if np.linalg.cond(np.array(rows) / np.linalg.norm(rows, axis=1, keepdims=True)) > 1e12:
+        sizes = np.linalg.norm(rows, axis=1, keepdims=True)
+        if not sizes.all() or np.linalg.cond(np.array(rows) / sizes) > 1e12:
             raise ValueError(f"what the law reads off must move in all its {d} dimensions; it moves in fewer")
         return self.change_basis(np.array(rows))
 
@@ -785,9 +786,9 @@ class Law:
 
         Notes
         -----
-        An error has two parts, added in squares: that of the fit, and what a polynomial leaves out. The latter is the
-        distance between this wave's mass (or energy) and that read off the nearest polynomial of the law's order to its
-        transfer matrix.
+        An error has two parts, added in squares: that of the fit, and what a polynomial of the law's order leaves out of a
+        wave. The latter is the difference between the masses (or energies) of the polynomials that are nearest to this
+        wave's transfer matrix over all potentials, and in their middle.
 
         Examples
         --------
@@ -819,10 +820,14 @@ class Law:
         if not errors or self.covariance is None:
             return found
         chance = self.errors(lambda law: np.array(_wave(law._at(V), V, a)[:2]))
-        x = ((V - self.shift) / self.scale)[:, None] ** np.arange(1 + self.powers[:, 0].max())
-        shape = wave if d == 2 else symmetric_square(wave)
-        smooth = (x @ np.linalg.lstsq(x, shape.reshape(len(V), -1), rcond=None)[0]).reshape(shape.shape)
-        left_out = np.array(_wave(smooth, V, a)[:2]) - [mass, energy]
+        x = (V - V.mean()) / V.std()
+        terms = x[:, None] ** np.arange(1 + self.powers[:, 0].max())
+        shape = (wave if d == 2 else symmetric_square(wave)).reshape(len(V), -1)
+        nearest = []
+        for weight in (np.ones((len(V), 1)), np.exp(-(x**2))[:, None]):
+            fitted = np.linalg.lstsq(weight * terms, weight * shape, rcond=None)[0]
+            nearest.append(_wave((terms @ fitted).reshape(T.shape), V, a)[:2])
+        left_out = np.subtract(*nearest)
         return replace(
             found, **dict(zip(("mass_error", "energy_error"), np.hypot(chance, left_out).tolist(), strict=True))
         )

@@ -26,7 +26,7 @@ def law():
     return Law.fit(V, NOISY, spacing=0.4, starts=3, seed=1)[0]
 
 
-# What does not depend on the basis -------------------------------------------------------------------------------------
+# What does not depend on the basis ------------------------------------------------------------------------------------
 
 
 @given(M=basis)
@@ -87,7 +87,7 @@ def test_numbers_have_the_digits_of_their_errors(value, error, text):
     assert with_error(value, error) == text
 
 
-# Files -----------------------------------------------------------------------------------------------------------------
+# Files ----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["law.npz", "law.json"])
@@ -117,7 +117,7 @@ def test_json_holds_numbers_and_names_only(law, tmp_path):
     assert values["format"] == "rediscover.law" and np.shape(values["coefficients"]) == (3, 2, 2)
 
 
-# The machinery of the fit ----------------------------------------------------------------------------------------------
+# The machinery of the fit ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("quadratic", [True, False])
@@ -168,7 +168,7 @@ def test_noisy_pictures_weigh_less():
     assert off[1] < 0.2 * off[0]
 
 
-# What is found ---------------------------------------------------------------------------------------------------------
+# What is found --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("readout", "latents", "order"), [("quadratic", 2, 2), ("linear", 3, 3)])
@@ -266,7 +266,7 @@ def test_a_law_that_is_driven_by_its_own_density_predicts():
         law.refit(V, RHO)
 
 
-# Bad input -------------------------------------------------------------------------------------------------------------
+# Bad input ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -331,3 +331,8 @@ def test_a_law_without_readout_or_with_another_start_says_so(law):
 def test_counted_atoms_are_found_in(law):
     counts = measurement.shot_noise(RHO, 5e4, 0)
     assert Law.fit(V, counts, spacing=0.4, starts=3)[0].dispersion().mass == pytest.approx(1, abs=0.05)
+
+
+def test_a_law_that_changes_nothing_has_no_canonical_form():
+    with pytest.raises(ValueError, match="moves in fewer"):
+        Law(np.eye(2)[None], 0, 1, 0.4, readout=[[1, 0], [0, 0]]).canonical()
