@@ -33,6 +33,10 @@ REPAIRS = {
     r"window\.MathJax = \{": f'window.MathJax = {{"loader": {{"load": {MATHJAX}}}, ',
     # the sidebar is no landmark, so screen readers would not offer it
     r'<div id="pst-primary-sidebar" ': '<div id="pst-primary-sidebar" role="region" aria-label="Contents of the book" ',
+    # the arrow that unfolds the pages below another one has no name
+    r'<summary>(?=<span class="toctree-toggle")': '<summary aria-label="Pages below">',
+    # a signature over several lines is no list of definitions
+    r'<dl>(?=\s*<dd><em class="sig-param)': '<dl role="presentation">',
     # a heading without words, over the first column of a table
     r'<th class="head[^>]*>\s*(<p>\s*</p>)?\s*</th>': "<td></td>",
     # notebooks are for keeping, not for looking at their source in another tab
