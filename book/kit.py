@@ -11,6 +11,7 @@ import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -191,6 +192,13 @@ def keep_image(figure: Figure, name: str) -> None:
     folder = store.current().home / "images"
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / name, dpi=200)
+
+
+def page(name: str) -> Path:
+    """Where to write a page of its own, such as a report, which the site shows beside the chapters."""
+    folder = store.current().home / "reports"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / name
 
 
 def loss_plot(ax, by_dim: Mapping[int, np.ndarray], colour: str, filled: bool = True, line: bool = True) -> None:

@@ -226,6 +226,21 @@ def investigate(config: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
+def pulls(row: Mapping[str, Any]) -> list[float]:
+    """How far mass and energy of a row are off, in units of their errors; infinitely far if no wave was found.
+
+    Examples
+    --------
+    >>> pulls({"result": {"mass": [1.01, 0.02], "energy": [0.003, 0.001]}})
+    [0.5, 3.0]
+    """
+    found = row["result"]
+    if "mass" not in found:
+        return [np.inf, np.inf]
+    (mass, mass_error), (off, energy_error) = found["mass"], found["energy"]
+    return [round((mass - 1) / mass_error, 9), off / energy_error]
+
+
 def exact_law(user: User, data: Mapping[str, Any], order: int = 6) -> Law:
     """Schrödinger's step as a law in the user's units: what the front would say if it were never wrong.
 

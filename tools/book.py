@@ -6,6 +6,7 @@ A run writes below _build/<tier>/ only:
     unfinished/   the chapters being executed, or those that were stopped, the failed one with its traceback
     results/      what the chapters measured, and costs.json: how long each took
     images/       figures that other pages show
+    reports/      pages that stand by themselves
     artifacts/    what was trained in this run
     used/         the artefacts that each chapter asked for, with the seconds of their training and of waiting for it
     state.json    how far the run came
@@ -42,6 +43,7 @@ from rediscover import store
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "book"
 BUILD = ROOT / "_build"
+KEPT = ("results", "images", "reports")  # what a run leaves beside its notebooks, and the book keeps
 SHIPPED_LIMIT = 25e6  # bytes of artefacts
 HEARTBEAT = 30.0  # seconds
 
@@ -227,7 +229,7 @@ def site(tier: str | None, into: Path) -> Path:
         shutil.copy(ROOT / name, source)
     if tier is not None:
         check_complete(tier)
-        for part, target in (("notebooks", "."), ("results", "results"), ("images", "images")):
+        for part, target in (("notebooks", "."), *((name, name) for name in KEPT)):
             if (BUILD / tier / part).exists():
                 shutil.copytree(BUILD / tier / part, source / "book" / target, dirs_exist_ok=True)
     contents.write(source / "book" / "claims.md", ledger(source / "book", source / "book" / "results"))
@@ -269,7 +271,7 @@ def publish() -> None:
     if size > SHIPPED_LIMIT:
         sys.exit(f"the run used {size / 1e6:.1f} MB of artefacts; at most {SHIPPED_LIMIT / 1e6:.0f} MB can be shipped")
     page = ledger(home / "notebooks", home / "results")  # may refuse, so before anything is written
-    for part, target in (("notebooks", BOOK), ("results", BOOK / "results"), ("images", BOOK / "images")):
+    for part, target in (("notebooks", BOOK), *((name, BOOK / name) for name in KEPT)):
         for path in sorted((home / part).glob("*")):
             replace(path, target / path.name)
     contents.write(BOOK / "claims.md", page)
@@ -295,7 +297,7 @@ def fingerprint(chapter: Path) -> str:
     cells = nbformat.read(chapter, as_version=4).cells
     code = [(c.cell_type, c.source, c.metadata.get("tags", []), c.metadata.get("mystnb", {})) for c in cells]
     read = [*sorted((ROOT / "lib" / "rediscover").glob("*.py")), *sorted((BOOK / "sweeps").glob("*.json*"))]
-    read += [*sorted(BOOK.glob("*.py")), *sorted((BOOK / "web").glob("trap.*"))]
+    read += [*sorted(BOOK.glob("*.py")), *sorted((BOOK / "web").glob("trap.*")), *sorted(BOOK.glob("data/*/*.csv"))]
     return hashlib.sha256(
         json.dumps(code, sort_keys=True).encode() + b"".join(p.read_bytes() for p in read)
     ).hexdigest()

@@ -27,8 +27,7 @@ import rediscover
 MENTION = re.compile(r"(?<!\d\), )\b[Cc]hapters?\s+\d\d\b(?:(?:,|\s+and|\s+to)\s+\d\d\b)*")
 ONE = re.compile(r"(?:[Cc]hapters?\s+)?(?P<number>\d\d)")
 CODE = re.compile(r"(?P<code>``.+?``|`.+?`)|\|", re.DOTALL)
-# Several attributes that share a line: napoleon makes one of them.
-FIELDS = re.compile(r"^:(ivar|vartype) (\w+(?:, \w+)+):(.*(?:\n[ \t]+.*)*)", re.MULTILINE)
+FIELDS = re.compile(r"^:(ivar|vartype) (\w+(?:, \w+)*):(.*(?:\n[ \t]+.*)*)", re.MULTILINE)
 
 
 def prose(text: str, chapters: dict[str, str], parameters: Collection[str] = ()) -> str:
@@ -49,6 +48,13 @@ def prose(text: str, chapters: dict[str, str], parameters: Collection[str] = ())
     return CODE.sub(keep, MENTION.sub(lambda mention: ONE.sub(link, mention[0]), text))
 
 
+def separate(field: re.Match) -> str:
+    """Attributes one by one: of several that share a line napoleon makes one, and ``law_`` would be a link to law."""
+    kind, names, text = field.groups()
+    names = re.sub("_(?=,|$)", r"\\_", names)
+    return "\n".join(f":{kind} {name}:{text}" for name in names.split(", "))
+
+
 def unfold(app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]) -> None:
     """Read a property as a function, for napoleon takes what stands before a colon in its first line for its type."""
     if what in ("attribute", "data", "property"):
@@ -61,8 +67,7 @@ def process(app: Sphinx, what: str, name: str, thing: object, options: object, l
     own = inspect.signature(thing).parameters if inspect.isfunction(thing) or inspect.ismethod(thing) else ()
     blocks = re.split(r"\n{2,}", "\n".join(lines))
     text = "\n\n".join(block if block.lstrip().startswith(">>>") else prose(block, chapters, own) for block in blocks)
-    each = FIELDS.sub(lambda found: "\n".join(f":{found[1]} {one}:{found[3]}" for one in found[2].split(", ")), text)
-    lines[:] = each.split("\n")
+    lines[:] = FIELDS.sub(separate, text).split("\n")
     if what == "module":
         lines += ["", ".. autosummary::", "   :nosignatures:", "", *(f"   {part}" for part in parts(thing)), ""]
         if hasattr(thing, "_parser"):

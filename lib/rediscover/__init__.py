@@ -1,7 +1,7 @@
 """Helpers for the book *Rediscovering Quantum Mechanics*: one module per idea, each derived in a chapter first.
 
 The package itself imports nothing: ``from rediscover import simulator`` is cheap, and only the modules that train
-(`layers`, `translator`, `distiller`, `discovery`) bring in TensorFlow, only `plots` brings in Matplotlib.
+(`layers`, `translator`, `distiller`, `introspection`) bring in TensorFlow, only `plots` brings in Matplotlib.
 """
 
 import importlib.abc
@@ -12,8 +12,8 @@ __version__ = "0.2.0"
 #: What has another name since 0.2.0, and where it is now.
 MOVED = {
     "laws": "worlds, and Law there is World",
-    "theory": "law, and Theory there is Law; classify is in discovery",
-    "trials": "discovery; the panel, its cards and sweeps are in book/panel.py",
+    "theory": "law, and Theory there is Law; classify is in verdict",
+    "trials": "introspection and verdict; the panel, its cards and sweeps are in book/panel.py",
     "exercises": "book/exercises.py: write `from exercises import check` in a chapter",
 }
 

@@ -63,6 +63,8 @@ class Discovery(BaseEstimator):
         Losses as they fell, by name.
     held_out_ : dict
         Potentials, densities and predictions of the pictures held out, and the loss of each.
+    local_loss_ : float
+        Share of the held-out variance that the potential at a site leaves by itself.
     beside_ : Verdict or None
         What a direct fit says, where the law came through networks.
 
@@ -151,7 +153,7 @@ class Discovery(BaseEstimator):
             self.beside_ = direct.verdict
         self.verdict_, self.law_, self.n_variables_ = found.verdict, found.law, found.variables
         self.history_, self._best, self._local = found.history, found.best, found.local
-        self.held_out_ = self._predict_held_out(test)
+        self.local_loss_, self.held_out_ = self._local["loss"], self._predict_held_out(test)
         return self
 
     def predict(
@@ -272,7 +274,8 @@ class Discovery(BaseEstimator):
             found = cls(**text["parameters"])
             found.verdict_, found.beside_ = (_verdict(text[name]) for name in ("verdict", "beside"))
             found.law_, found._best = (text[name] and Law.from_dict(text[name]) for name in ("law", "best"))
-            found._local, found.given_ = text["local"], [tuple(line) for line in text["given"]]
+            found.local_loss_, found._local = text["local"]["loss"], text["local"]
+            found.given_ = [tuple(line) for line in text["given"]]
             found.n_variables_ = {
                 readout: by | {name: {int(d): x for d, x in by[name].items()} for name in ("losses", "held_out")}
                 for readout, by in text["n_variables"].items()

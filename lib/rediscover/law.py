@@ -786,9 +786,9 @@ class Law:
 
         Notes
         -----
-        An error has two parts, added in squares: that of the fit, and what a polynomial of the law's order leaves out of a
-        wave. The latter is the difference between the masses (or energies) of the polynomials that are nearest to this
-        wave's transfer matrix over all potentials, and in their middle.
+        An error has two parts, added in squares: that of the fit, and what a polynomial leaves out of a wave:
+        the difference between the masses (or energies) of the polynomials that are nearest to its transfer matrix over
+        all potentials, and in their middle.
 
         Examples
         --------

@@ -14,6 +14,7 @@ from rediscover.distiller import Distiller, Windows
 from rediscover.law import symmetric_square
 
 SWEEPS = Path(__file__).resolve().parents[2] / "book" / "sweeps"
+SHIPPED = [path for name in panel.SWEEPS if (path := SWEEPS / f"{name}.jsonl").exists()]
 V = np.linspace(-1, -0.3, 29)
 TINY = {"chains": [60, 20], "sites": 12, "length": 5, "epochs": 1, "units": 4, "members": 2, "steps": 2, "mlp_steps": 2}
 TINY |= {"pasts": 8, "scans": [["quadratic", "linear", [1, 2, 3]], ["linear", "linear", [1, 2, 3, 4]]]}
@@ -137,7 +138,7 @@ def test_trials_of_a_sweep_are_all_different_and_say_only_what_is_known(name):
     assert all(set(config) <= set(panel.DEFAULTS) for config in configs)
 
 
-@pytest.mark.parametrize("path", sorted(SWEEPS.glob("*.jsonl")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_rows_are_those_of_the_sweep(path):
     rows = sweep.table(path)
     shipped = sorted(store.key(row["config"]) for row in rows)
@@ -147,7 +148,7 @@ def test_shipped_rows_are_those_of_the_sweep(path):
     assert all(row["recipe"] == panel.RECIPES and "result" in row for row in rows)
 
 
-@pytest.mark.parametrize("path", sorted(SWEEPS.glob("*.jsonl")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_verdicts_follow_from_the_shipped_numbers(path):
     judged = [row["result"] for row in sweep.table(path) if "verdict" in row["result"]]
     assert [verdict.judge(result) for result in judged] == [result["verdict"] for result in judged]

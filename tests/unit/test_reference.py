@@ -49,3 +49,10 @@ def test_bars_are_no_markup_but_in_code_they_stay():
 
 def test_a_parameter_is_not_taken_for_the_module_of_that_name():
     assert reference.prose("of `law`, see `law.Law`", {}, ["law"]) == "of ``law``, see `law.Law`"
+
+
+def test_attributes_that_share_a_line_are_listed_one_by_one_by_their_whole_names():
+    field = ":ivar law_, shift: Of the best\n    that was found."
+    found = reference.FIELDS.sub(reference.separate, f"{field}\n:ivar b: x")
+    one = "Of the best\n    that was found."
+    assert found == f":ivar law\\_: {one}\n:ivar shift: {one}\n:ivar b: x"
