@@ -98,11 +98,9 @@ class Law:
             raise ValueError(
                 f"coefficients must be square matrices (terms, d, d); got shape {checked['coefficients'].shape}"
             )
-        (
-            _check.number("shift", self.shift),
-            _check.positive("scale", self.scale),
-            _check.positive("spacing", self.spacing),
-        )
+        _check.number("shift", self.shift)
+        for name in ("scale", "spacing"):
+            _check.positive(name, getattr(self, name))
         if self.energy is not None:
             _check.number("energy", self.energy)
         _check.integer("copies", self.copies)
@@ -248,7 +246,8 @@ class Law:
             raise ValueError('start must be "fixed" where initial tells how chains start; got "own"')
         rng = np.random.default_rng(_check.integer("seed", seed, 0))
         chains, shape = problem.chains(given), problem.shape
-        fits = [_fitting.climb(shape, shape.first(rng), chains) for _ in range(_check.integer("starts", starts))]
+        begin = (shape.first(rng, turn=0.5) for _ in range(_check.integer("starts", starts)))
+        fits = [_fitting.climb(shape, x, chains) for x in begin]
         best = _fitting.descend(min(fits), chains, 100, 1e-9)
         law = cls(spacing=spacing, energy=energy, **problem.solution(best, chains))
         return law.upright(), np.array([fit.loss for fit in fits])
