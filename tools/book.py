@@ -240,7 +240,9 @@ def site(tier: str | None, into: Path) -> Path:
     pages.sign(source / "book", mode, read_json(source / "book" / "results" / "costs.json", {}))
     jupyter_book = Path(sys.executable).with_name("jupyter-book")
     options = ["-q", "-W", "-n", "--keep-going", "--path-output", into]
-    if subprocess.run([jupyter_book, "build", *options, source], stdout=subprocess.DEVNULL).returncode:
+    modules = os.environ | {"PYTHONPATH": os.pathsep.join(str(ROOT / name) for name in ("lib", "tools"))}
+    built = subprocess.run([jupyter_book, "build", *options, source], stdout=subprocess.DEVNULL, env=modules)
+    if built.returncode:
         sys.exit("the site was not built: see the warnings above, each of which counts as an error")
     pages.finish(into / "_build" / "html")
     shutil.copy(archive, into / "_build" / "html")

@@ -52,5 +52,6 @@ def write(path: Path, text: str) -> None:
 
 def belongs(path: Path, root: Path) -> bool:
     """Whether a file is one of the book's rather than left by a run or an editor."""
-    stray = path.parent == root / "book" and path.suffix in (".ipynb", ".md") and path not in pages(root)
+    at_home = path.parent in (root / "book", root / "book" / "reference")  # where pages are
+    stray = at_home and path.suffix in (".ipynb", ".md") and path not in pages(root)
     return not stray and not any(part.endswith(MADE) for part in path.relative_to(root).parts)

@@ -27,12 +27,16 @@ REPAIRS = {
     r"<link[^>]*/sphinx-(design|thebe)[^>]*>": "",
     r"<script[^>]*/(design-tabs|sphinx-thebe)\.js[^>]*></script>": "",
     r"<script>const THEBE_JS_URL.*?</script>": "",
-    r'<script src="\.\./(_static/searchtools|_static/language_data|searchindex)\.js"></script>': "",
+    r'<script src="(?:\.\./)+(_static/searchtools|_static/language_data|searchindex)\.js"></script>': "",
     # of MathJax only the parts that are used: without its menu and its speech, 0.4 MB less
     r"mathjax/tex-chtml\.js": "mathjax/startup.js",
     r"window\.MathJax = \{": f'window.MathJax = {{"loader": {{"load": {MATHJAX}}}, ',
     # the sidebar is no landmark, so screen readers would not offer it
     r'<div id="pst-primary-sidebar" ': '<div id="pst-primary-sidebar" role="region" aria-label="Contents of the book" ',
+    # the arrow that unfolds the pages below another one has no name
+    r'<summary>(?=<span class="toctree-toggle")': '<summary aria-label="Pages below">',
+    # a signature over several lines is no list of definitions
+    r'<dl>(?=\s*<dd><em class="sig-param)': '<dl role="presentation">',
     # a heading without words, over the first column of a table
     r'<th class="head[^>]*>\s*(<p>\s*</p>)?\s*</th>': "<td></td>",
     # notebooks are for keeping, not for looking at their source in another tab
@@ -56,9 +60,10 @@ def bundle(pages: Path, into: Path) -> Path:
 
 def sign(pages: Path, mode: str, costs: dict) -> None:
     """End every page with a line that says which run it shows, and where to turn if something is wrong."""
-    for path in sorted([*pages.glob("*.ipynb"), *pages.glob("*.md")]):
+    for path in sorted([*pages.glob("*.ipynb"), *pages.rglob("*.md")]):
+        name = path.relative_to(pages).with_suffix("").as_posix()
         run = costs.get(mode) if path.suffix == ".ipynb" else None
-        line = f'<p class="colophon">{colophon(path.stem, mode, run, stamp.address())}</p>'
+        line = f'<p class="colophon">{colophon(name, mode, run, stamp.address())}</p>'
         if path.suffix == ".md":
             path.write_text(f"{path.read_text(encoding='utf-8').rstrip()}\n\n{line}\n", encoding="utf-8")
         else:
@@ -80,7 +85,7 @@ def colophon(page: str, mode: str, run: dict | None, address: str) -> str:
             when = "of which" if mode != "standard" else "and it loads networks that took"
             trained = f", {when} {cost['training'] / 60:.0f} minutes of training" if cost["training"] >= 60 else ""
             words.append(f"{took}{trained}.")
-    words.append(f'<a href="../{NAME}.zip" download>The whole book as one file</a>.')
+    words.append(f'<a href="{"../" * (page.count("/") + 1)}{NAME}.zip" download>The whole book as one file</a>.')
     if address:
         body = f"Page: {page}\nEdition: {edition}\n\nWhat I did:\n\nWhat I expected:\n\nWhat I got:\n"
         where = f"{address}/issues/new?{urlencode({'title': f'{page}: ', 'body': body})}"

@@ -11,7 +11,7 @@ FORMULAS = "Promise.resolve(window.MathJax?.startup?.promise).then(() => documen
 
 @pytest.fixture(scope="module")
 def pages(html):
-    paths = [*html.glob("*.html"), *html.glob("book/*.html")]
+    paths = [*html.glob("*.html"), *html.glob("book/**/*.html")]
     there = [path for path in paths if 'http-equiv="refresh"' not in path.read_text(encoding="utf-8").lower()]
     found = sorted(str(path.relative_to(html)) for path in there)
     assert "book/intro.html" in found

@@ -1,5 +1,6 @@
 """The static site, built strictly from the committed chapters: every page, figure and link is there."""
 
+import importlib
 import re
 import subprocess
 import zipfile
@@ -15,6 +16,8 @@ import book
 import contents
 import environment
 import pages as site_pages
+import reference
+from rediscover import simulator
 
 pytestmark = pytest.mark.site
 
@@ -41,11 +44,13 @@ def pages(html):
 
 def test_every_page_of_the_table_of_contents_has_a_title(html, pages):
     for path in contents.pages():
-        assert pages[html / "book" / f"{path.stem}.html"].h1.get_text(strip=True), path
+        assert pages[html / path.relative_to(ROOT).with_suffix(".html")].h1.get_text(strip=True), path
 
 
 def test_what_lies_in_the_folder_and_is_no_chapter_gets_no_page(html):
-    assert {path.stem for path in html.glob("book/*.html")} == {path.stem for path in contents.pages()} | OLD.keys()
+    found = {path.relative_to(html).with_suffix("") for path in html.glob("book/**/*.html")}
+    listed = {path.relative_to(ROOT).with_suffix("") for path in contents.pages()}
+    assert found == listed | {Path("book", old) for old in OLD}
 
 
 @pytest.mark.parametrize("old", OLD)
@@ -62,6 +67,30 @@ def test_every_row_of_the_ledger_links_to_its_cell(html, pages):
     rows = pages[html / "book" / "claims.html"].select("td:first-child a")
     assert sorted(row["href"].partition("#")[0] for row in rows) == sorted(f"{chapter}.html" for chapter in cells)
     assert all("#" in row["href"] for row in rows)
+
+
+def test_the_reference_shows_examples_as_written_and_leads_to_chapters(html, pages):
+    page = pages[html / "book" / "reference" / "simulator.html"]
+    place = page.find(id="rediscover.simulator.transfer_matrix").parent
+    examples = [line.strip() for line in simulator.transfer_matrix.__doc__.splitlines() if ">>>" in line]
+    assert examples and set(examples) <= set(place.find("pre").get_text().splitlines())
+    assert place.find("a", href="../01_experiment.html")
+
+
+def test_every_public_name_has_its_place_in_the_reference(html, pages):
+    for path in contents.pages():
+        for name in re.findall(r"automodule:: (\S+)", path.read_text(encoding="utf-8")):
+            page = pages[html / path.relative_to(ROOT).with_suffix(".html")]
+            missing = [
+                part for part in reference.parts(importlib.import_module(name)) if not page.find(id=f"{name}.{part}")
+            ]
+            assert not missing, f"{name}: {missing}"
+
+
+def test_the_command_shows_its_help(html, pages):
+    shown = " ".join(pages[html / "book" / "reference" / "command.html"].get_text().split())
+    for words in ("rediscover discover [-h]", "rediscover predict [-h]", "--spacing A", "one row is one picture"):
+        assert words in shown
 
 
 def test_every_figure_says_what_it_shows(pages):
