@@ -15,7 +15,9 @@ settings.load_profile("book")
 
 
 def pytest_ignore_collect(collection_path):
-    """Run no notebook that is none of the book's."""
+    """Run no notebook that is none of the book's, and no script that made data: it may need somebody else's program."""
+    if "data" in collection_path.relative_to(contents.ROOT).parts[:2]:
+        return True
     if collection_path.suffix == ".ipynb" and collection_path not in contents.notebooks():
         return True
     return None

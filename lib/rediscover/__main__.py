@@ -113,8 +113,8 @@ def _parser() -> argparse.ArgumentParser:
         "--prompt",
         type=_count,
         metavar="K",
-        default=6,
-        help="first sites of a chain that tell how it starts (default 6)",
+        default=0,
+        help="if chains start in their own ways: how many first sites show it, at least 6 (default 0: all alike)",
     )
     discover.add_argument(
         "--method",

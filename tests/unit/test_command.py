@@ -107,7 +107,7 @@ def test_discover_says_what_it_read_and_ends_with_the_verdict(here, seen, capsys
     assert main(["discover", "V.csv", "rho.csv", "--spacing", "0.3", "--energy", "-1.5"]) == 0
     assert np.array_equal(seen.potential, V) and np.array_equal(seen.density, RHO)
     assert seen.told == {"spacing": 0.3, "energy": -1.5, "labels": None, "initial": None}
-    assert seen.options == {"method": "direct", "prompt": 6, "random_state": 0}
+    assert seen.options == {"method": "direct", "prompt": 0, "random_state": 0}
     said = capsys.readouterr().out.splitlines()
     report = Path("rediscovered", "report.html")
     assert said[-4:] == [*VERDICT.splitlines(), f"Report: {report}"] and report.read_text(encoding="utf-8") == "report"
