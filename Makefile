@@ -95,7 +95,7 @@ test-zip: site  ## the book as one downloads it: unpacked, at smoke size, with t
 validate: install  ## every chapter at standard size: outputs must equal the committed ones
 	$(ISOLATED) $(BIN)/pytest --nbval $(NBVAL) book
 
-bench: install  ## time the simulator and the networks beside their peers, and how cost grows; 15 minutes [RECORD=1] [NAMES=training]
+bench: install  ## time simulator, networks and fits beside their peers, and how cost grows; 16 minutes [RECORD=1] [NAMES=training]
 	$(ISOLATED) PYTHONPATH=lib $(BIN)/python benchmarks $(NAMES)
 
 alarm:  ## open one issue about a failed run, unless it is open already [RUN=address of the run] [GH=gh]

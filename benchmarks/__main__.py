@@ -1,4 +1,4 @@
-"""Time the simulator and the networks beside their peers, and how the cost of a training grows: `make bench`.
+"""Time the simulator, the networks and the fit of a law beside their peers, and how costs grow: `make bench`.
 
 By name only, for a machine with a GPU: `make bench NAMES=accelerator`.
 """
@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import accelerator
+import fitting
 import growth
 import simulator
 import training
@@ -21,7 +22,7 @@ RESULTS = Path(__file__).resolve().parents[1] / "book" / "results"
 def main() -> None:
     """Print what is measured; RECORD=1 keeps it for the appendix."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    known = ("simulator", "training", "growth")
+    known = ("simulator", "training", "fitting", "growth")
     parser.add_argument(
         "names", nargs="*", choices=[*known, "accelerator", []], help="which parts; all if none is named"
     )
@@ -30,20 +31,21 @@ def main() -> None:
         accelerate()
         return
     kept = {"cores": os.cpu_count(), "versions": store.library_versions(), "compared": [], "growth": []}
-    for part in (simulator, training):
+    for part in (simulator, training, fitting):
         for found in part.compare() if part.__name__ in names else ():
             print(found, flush=True)
             numbers = {"ratio": round(found.ratio, 3), "met": found.met}
             kept["compared"].append({"part": part.__name__} | asdict(found) | numbers)
-    for row in growth.grow() if "growth" in names else ():
-        print(
-            f"{row['what']:10}  {row['axis']:16} {row['value']:6}  {row['ms']:10.2f} ms  {row['MB']:6} MB", flush=True
-        )
-        kept["growth"].append(row)
-    if kept["growth"]:
-        kept["exponents"] = growth.exponents(kept["growth"])
-        for what, slopes in kept["exponents"].items():
-            print(what, ", ".join(f"{axis}^{slope}" for axis, slope in slopes.items()))
+    for part in (growth, fitting):
+        for row in part.grow() if part.__name__ in names else ():
+            print(
+                f"{row['what']:10}  {row['axis']:16} {row['value']:6}  {row['ms']:10.2f} ms  {row['MB']:6} MB",
+                flush=True,
+            )
+            kept["growth"].append({"part": part.__name__} | row)
+    kept["exponents"] = growth.exponents(kept["growth"])
+    for what, slopes in kept["exponents"].items():
+        print(what, ", ".join(f"{axis}^{slope}" for axis, slope in slopes.items()))
     if os.environ.get("RECORD") == "1":
         print(store.record("bench", with_others(kept, names), RESULTS))
 
@@ -54,10 +56,13 @@ def with_others(kept: dict, names: list[str]) -> dict:
         before = store.results("bench", RESULTS)
     except FileNotFoundError:
         return kept
-    others = [row for row in before["compared"] if row["part"] not in names]
-    if "growth" not in names:
-        kept |= {key: before[key] for key in ("growth", "exponents") if key in before}
-    return kept | {"compared": others + kept["compared"]}
+    both = {}
+    for key in ("compared", "growth"):
+        # rows of the first records name no part: all growth was that of trainings
+        others = [row for row in before.get(key, []) if row.get("part", "growth") not in names]
+        # what grows stays in one order, whichever part was measured last: the figure's columns follow it
+        both[key] = sorted(others + kept[key], key=lambda row: row.get("part", "growth") == "fitting")
+    return kept | both | {"exponents": growth.exponents(both["growth"])}
 
 
 def accelerate() -> None:

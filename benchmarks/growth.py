@@ -61,18 +61,23 @@ def measure(what: str, sizes: dict) -> tuple[float, float]:
     return translation(sizes) if what == "translator" else population(what, sizes)
 
 
+def vary(measure: Callable[[str, dict], tuple[float, float]], what: str, axes: dict):
+    """Yield one row per size of one thing: what, which size is varied, its value, milliseconds and megabytes."""
+    usual = {name: values[0] for name, values in axes.items()}
+    for axis, values in axes.items():
+        for value in sorted(values):
+            # a process of its own, for its memory
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+                took, memory = pool.submit(measure, what, usual | {axis: value}).result()
+            yield {"what": what, "axis": axis, "value": value, "ms": round(took, 3), "MB": round(memory)}
+
+
 def grow():
-    """Yield one row per thing and size: what, which size is varied, its value, milliseconds and megabytes."""
-    usual = {name: values[0] for name, values in AXES.items()}
-    for what in (*READOUTS, "translator"):
-        for axis, values in AXES.items():
-            if what == "translator" and axis in ("members", "latent dimension"):
-                continue
-            for value in sorted(values):
-                # a process of its own, for its memory
-                with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-                    took, memory = pool.submit(measure, what, usual | {axis: value}).result()
-                yield {"what": what, "axis": axis, "value": value, "ms": round(took, 3), "MB": round(memory)}
+    """Yield the rows of populations and of the translator, which has no members and no latents."""
+    for what in READOUTS:
+        yield from vary(measure, what, AXES)
+    own = {axis: values for axis, values in AXES.items() if axis not in ("members", "latent dimension")}
+    yield from vary(measure, "translator", own)
 
 
 def exponents(rows: list[dict]) -> dict[str, dict[str, float]]:
