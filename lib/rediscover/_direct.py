@@ -13,7 +13,7 @@ from ._problem import Given, Problem
 from ._training import progress
 from .dataset import Scaling
 from .law import Law
-from .verdict import Verdict, give
+from .verdict import HUGE, Verdict, give
 
 #: What is tried: latent dimensions by readout. A verdict needs these.
 FORMS = {"quadratic": (1, 2, 3), "linear": (1, 2, 3, 4)}
@@ -74,7 +74,7 @@ def discover(
         return settled[readout, d]
 
     verdict = give(losses, law, site["loss"], noise)
-    history = {f"{readout}, {d}": list(found.fit.path) for (readout, d), found in forms.items()}
+    history = {f"{readout}, {d}": np.minimum(found.fit.path, HUGE).tolist() for (readout, d), found in forms.items()}
     starts = {readout: {d: forms[readout, d].starts for d in dims} for readout, dims in FORMS.items()}
     return Way(verdict, *named(verdict, losses, law), counted(starts, losses), site, history)
 
@@ -102,7 +102,7 @@ def counted(starts: dict, losses: dict) -> dict:
 def held_out(problem: Problem, x: np.ndarray, given: Given) -> float:
     """Share of the variance of held-out chains that a law leaves; what their own starts took is made up for."""
     chains = problem.chains(given)
-    loss = _fitting.cost(problem.shape, x, chains) / chains.total
+    loss = min(_fitting.cost(problem.shape, x, chains) / chains.total, HUGE)
     if problem.shape.start != "own":
         return loss
     shape = problem.shape
@@ -136,7 +136,7 @@ def _of_form(few: Given, test: Given, readout: str, d: int, own: bool, tries: in
     whole = loose.chains(free)
     chains = whole.pieces(PIECE)
     fits = _fitting.race(loose.shape, chains, RACED, tries, seed)
-    starts = [fit.loss for fit in fits]
+    starts = [min(fit.loss, HUGE) for fit in fits]
     problem = Problem.of(few, own=own, **form)
     target = problem.chains(few)
     # as the states at the left ends are restricted, or have something in common, so is the law
@@ -215,7 +215,7 @@ def local(train: Given, test: Given, degree: int = 8) -> dict:
     columns = _site_terms(site, train.potential, labels)[train.seen]
     site["weights"] = np.linalg.lstsq(columns * w[:, None], train.density[train.seen] * w, rcond=None)[0].tolist()
     rest = (local_density(site, test.potential, test.constants) - test.density) * test.weight
-    return site | {"loss": float(np.sum(rest**2) / test.total)}
+    return site | {"loss": min(float(np.sum(rest**2) / test.total), HUGE)}
 
 
 def local_density(site: dict, V: np.ndarray, labels: np.ndarray | None) -> np.ndarray:

@@ -18,7 +18,7 @@ from .dataset import Dataset
 from .distiller import Schedule, Windows
 from .law import Law
 from .translator import Translator
-from .verdict import give, judge
+from .verdict import HUGE, give, judge
 
 #: What is tried if nothing else is said: (readout, update, latent dimensions). `judge` needs these two.
 SCANS = [["quadratic", "linear", [1, 2, 3]], ["linear", "linear", [1, 2, 3, 4]]]
@@ -209,8 +209,8 @@ def discover(
                 found = distiller.train(near, of, d, members, readout, schedule, seed, folder)
                 bar.update()
                 loss = found.member_losses(far)
-                starts.setdefault(readout, {})[d] = loss.tolist()
-                losses.setdefault(readout, {})[d] = min(float(loss.min()), 1e9) + missed
+                starts.setdefault(readout, {})[d] = np.minimum(loss, HUGE).tolist()
+                losses.setdefault(readout, {})[d] = min(float(loss.min()), HUGE) + missed
                 history[f"{readout}, {d}"] = found.artifact.arrays["loss"].tolist()
                 forms[readout, d] = Law.from_distiller(found, int(np.argmin(loss)), gru, learn)
     site, settled = local(train, test), {}

@@ -213,7 +213,8 @@ def ground_state(V: np.ndarray, spacing: float) -> tuple[float, np.ndarray]:
 
 def _exact(U: np.ndarray, a: float) -> tuple[np.ndarray, ...]:
     """Entries (T₀₀, T₀₁, T₁₀, T₁₁) of the exact step."""
-    r = np.maximum(np.sqrt(np.abs(U)) * a, np.finfo(float).tiny)  # ka, or κa where V > E; sin(r)/r needs some r
+    # ka, or κa where V > E; sin(r)/r needs some r, of which a/r neither overflows nor is rounded
+    r = np.maximum(np.sqrt(np.abs(U)) * a, 2.0**-500)
     forbidden, c, s = U > 0, np.asarray(np.cos(r)), np.asarray(np.sin(r))
     np.cosh(r, out=c, where=forbidden)
     np.sinh(r, out=s, where=forbidden)

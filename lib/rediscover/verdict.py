@@ -202,6 +202,7 @@ def classify(law: Law, V: np.ndarray, tolerance: float = 0.1) -> str:
 
 #: Within what a law of somebody's data must be a wave: see `give`. Traces are in units of their range.
 LIMITS = {"unexplained": 0.05, "worse": 3.0, "residual": 0.03, "scattering": 0.06, "determinant": 0.1, "local": 2.0}
+HUGE = 1e9
 NEGLIGIBLE = 1e-4  # share of the variance that is nothing beside noise, and all that an order leaves out
 
 
@@ -381,4 +382,6 @@ def _of_wave(law: Law, wave: Dispersion) -> list[Limit]:
         "scattering": wave.scattering / reach,
         "determinant": float(np.abs(law.determinant(V) - 1).max()) / reach,
     }
-    return [Limit(name, float(value), LIMITS[name]) for name, value in values.items()]
+    # what ran away, or is no number, is as far off as can be; JSON has no infinity
+    finite = {name: float(np.nan_to_num(value, nan=HUGE, posinf=HUGE)) for name, value in values.items()}
+    return [Limit(name, min(value, HUGE), LIMITS[name]) for name, value in finite.items()]

@@ -244,3 +244,10 @@ def test_introspection_goes_all_the_way(prompt):
     assert said.beside_.kind == "one wave"
     assert next(iter(said.history_)) == "translator" and len(said.n_variables_["linear"]["losses"][4]) == 2
     assert len(said.held_out_["predicted"]) == 24
+
+
+def test_a_law_that_ran_away_can_be_kept(tmp_path):
+    data = worlds.simulate(worlds.boltzmann(), N, sites=SITES, seed=3)
+    said = discover(data.potential, data.density)
+    assert said.verdict_.kind == "a law of 1 variable" and all(np.isfinite(x.value) for x in said.verdict_.limits)
+    assert Discovery.load(said.save(tmp_path / "kept.npz")).verdict_ == said.verdict_
