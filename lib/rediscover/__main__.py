@@ -268,9 +268,8 @@ def _example(given: argparse.Namespace) -> None:
         if path.exists():
             raise ValueError(f"{path} exists already, and is not overwritten; give another folder")
     spacing, energy, atoms = 0.3, 350.0, 80.0  # µm, Hz, atoms per µm
-    mass = (
-        2 * np.pi / 730.7
-    )  # of rubidium 87, where ħ/m is 730.7 µm²/s: energies in Hz times this are in units ħ = m = 1
+    # of rubidium 87, where ħ/m is 730.7 µm²/s: energies in Hz times this are in units ħ = m = 1
+    mass = 2 * np.pi / 730.7
     V = potentials.random(300, 40, low=140.0, high=290.0, seed=7).round(2)
     density = atoms * simulator.propagate(mass * V, spacing, mass * energy).density
     density *= 1 + 0.01 * np.random.default_rng(7).standard_normal(density.shape)

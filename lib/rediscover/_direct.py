@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
 
@@ -66,12 +67,10 @@ def discover(
         forms = search(train, test, prompt > 0, 2 * tries, seed, step)
     losses = {readout: {d: forms[readout, d].loss for d in dims} for readout, dims in FORMS.items()}
     site = local(train, test)
-    settled = {}
 
+    @cache
     def law(readout: str, d: int) -> Law:
-        if (readout, d) not in settled:
-            settled[readout, d] = settle(forms[readout, d], train, spacing, energy)
-        return settled[readout, d]
+        return settle(forms[readout, d], train, spacing, energy)
 
     verdict = give(losses, law, site["loss"], noise)
     history = {f"{readout}, {d}": np.minimum(found.fit.path, HUGE).tolist() for (readout, d), found in forms.items()}
@@ -105,10 +104,8 @@ def held_out(problem: Problem, x: np.ndarray, given: Given) -> float:
     loss = min(_fitting.cost(problem.shape, x, chains) / chains.total, HUGE)
     if problem.shape.start != "own":
         return loss
-    shape = problem.shape
-    taken = shape.copies * shape.latent_dim if shape.pure and shape.quadratic else shape.state_dim
     measured = (chains.weight > 0).sum(0)
-    return loss * float(measured.sum() / np.maximum(measured - taken, 0.5).sum())
+    return loss * float(measured.sum() / np.maximum(measured - problem.shape.own_numbers, 0.5).sum())
 
 
 def search(
@@ -184,9 +181,7 @@ def _grown(small: Problem, large: Problem, x: np.ndarray) -> np.ndarray:
 
 def settle(found: Found, train: Given, spacing: float, energy: float | None) -> Law:
     """Bring a law to rest on all chains, in the units of the data."""
-    problem = replace(
-        found.problem, span=(float(train.potential[train.seen].min()), float(train.potential[train.seen].max()))
-    )
+    problem = replace(found.problem, span=train.span)
     chains = problem.chains(train)
     fit = _fitting.descend(found.fit, chains, 30, 1e-6)
     return Law(spacing=spacing, energy=energy, **problem.solution(fit, chains)).upright()
@@ -207,8 +202,8 @@ def at_rest(law: Law, train: Given, own: bool, spacing: float, energy: float | N
 
 def local(train: Given, test: Given, degree: int = 8) -> dict:
     """The density as a polynomial of the potential at its site (and of labels), with its held-out loss."""
-    V, labels = train.potential[train.seen], train.constants
-    site = {"low": float(V.min()), "high": float(V.max()), "degree": degree}
+    labels = train.constants
+    site = dict(zip(("low", "high"), train.span, strict=True)) | {"degree": degree}
     if labels is not None:
         site |= {"centre": labels.mean(0).tolist(), "spread": np.where(labels.std(0) > 0, labels.std(0), 1).tolist()}
     w = train.weight[train.seen]

@@ -52,8 +52,7 @@ class Chains:
     @cached_property
     def total(self) -> float:
         """Weighted sum of squares about the weighted mean: what a loss is a share of."""
-        w = self.weight**2
-        return float(np.sum(w * (self.density - np.sum(w * self.density) / w.sum()) ** 2))
+        return variation(self.density, self.weight)
 
     def take(self, chains: slice | np.ndarray, sites: int | None = None) -> Chains:
         """Some of the chains, and of each the first sites."""
@@ -123,6 +122,16 @@ class Shape:
     def state_dim(self) -> int:
         d = self.latent_dim
         return d * (d + 1) // 2 if self.quadratic else d
+
+    @property
+    def restricted(self) -> bool:
+        """Whether an own start is latents, and not any state."""
+        return self.pure and self.quadratic
+
+    @property
+    def own_numbers(self) -> int:
+        """How many numbers an own start takes."""
+        return self.copies * self.latent_dim if self.restricted else self.state_dim
 
     @property
     def sizes(self) -> tuple[int, int, int]:
@@ -210,6 +219,12 @@ class Shape:
         return T, self.lift(T)
 
 
+def variation(density: np.ndarray, weight: np.ndarray) -> float:
+    """Weighted sum of squares of a density about its weighted mean."""
+    w = weight**2
+    return float(np.sum(w * (density - np.sum(w * density) / w.sum()) ** 2))
+
+
 def times(S: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Products S x of matrices (D, D, n) with columns (D, k, n)."""
     out = S[:, 0, None] * x[None, 0]
@@ -232,9 +247,29 @@ def responses(shape: Shape, x: np.ndarray, drive: np.ndarray) -> np.ndarray:
 
 def own_states(shape: Shape, B: np.ndarray, chains: Chains) -> np.ndarray:
     """The state at the left end that suits each chain best, (D, n), from the responses B (D, sites, n)."""
-    A, b = _normal(B, chains)
-    best = _solve(A, b[..., None])[..., 0]  # (n, D)
-    return shape.products(_purify(shape, A, best)) if shape.pure and shape.quadratic else best.T
+    return shape.products(own_latents(shape, B, chains)) if shape.restricted else _best(*_normal(B, chains)).T
+
+
+def own_latents(shape: Shape, B: np.ndarray, chains: Chains) -> np.ndarray:
+    """Latents (copies, d, n) at the left ends that suit each chain best, from the responses B."""
+    return _latents(shape, *_normal(B, chains))
+
+
+def common_start(shape: Shape, x: np.ndarray, chains: Chains) -> np.ndarray:
+    """Latents (copies, d) that suit all chains best, if they are to start alike."""
+    A, b = _normal(responses(shape, x, chains.drive), chains)
+    return _latents(shape, A.sum(0, keepdims=True), b.sum(0, keepdims=True), steps=50)[..., 0]
+
+
+def _best(A: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """States (n, D) that solve normal equations."""
+    return _solve(A, b[..., None])[..., 0]
+
+
+def _latents(shape: Shape, A: np.ndarray, b: np.ndarray, steps: int = 12) -> np.ndarray:
+    """Latents (copies, d, n) that solve normal equations of states as well as latents can."""
+    best = _best(A, b)
+    return _purify(shape, A, best, steps) if shape.quadratic else best.T[None]
 
 
 def _normal(B: np.ndarray, chains: Chains) -> tuple[np.ndarray, np.ndarray]:
@@ -255,7 +290,7 @@ def _solve(A: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.linalg.solve(scaled, b / size[..., None]) / size[..., None]
 
 
-def _purify(shape: Shape, A: np.ndarray, best: np.ndarray, steps: int = 12) -> np.ndarray:
+def _purify(shape: Shape, A: np.ndarray, best: np.ndarray, steps: int) -> np.ndarray:
     """Latents (copies, d, n) whose state is nearest to the best one (n, D), as far as densities can tell.
 
     Damped steps of Gauss and Newton on (s(g) − best)ᵀ A (s(g) − best), for all chains side by side.
@@ -288,30 +323,14 @@ def _purify(shape: Shape, A: np.ndarray, best: np.ndarray, steps: int = 12) -> n
     return g
 
 
-def starts_of(shape: Shape, x: np.ndarray, chains: Chains, B: np.ndarray | None = None) -> np.ndarray:
+def starts_of(shape: Shape, x: np.ndarray, chains: Chains) -> np.ndarray:
     """States at the left ends, (D, n)."""
     start = shape.unpack(x)[2]
     if shape.start == "own":
-        return own_states(shape, responses(shape, x, chains.drive) if B is None else B, chains)
+        return own_states(shape, responses(shape, x, chains.drive), chains)
     if shape.start == "told":
         return start @ chains.told
     return np.repeat(shape.products(start)[:, None], len(chains), 1)
-
-
-def own_latents(shape: Shape, x: np.ndarray, chains: Chains) -> np.ndarray:
-    """Latents (copies, d, n) at the left ends that suit each chain best."""
-    A, b = _normal(responses(shape, x, chains.drive), chains)
-    best = _solve(A, b[..., None])[..., 0]
-    return _purify(shape, A, best) if shape.quadratic else best.T[None]
-
-
-def common_start(shape: Shape, x: np.ndarray, chains: Chains) -> np.ndarray:
-    """Latents (copies, d) that suit all chains best, if they are to start alike."""
-    A, b = _normal(responses(shape, x, chains.drive), chains)
-    A, b = A.sum(0, keepdims=True), b.sum(0, keepdims=True)
-    best = _solve(A, b[..., None])[..., 0]
-    g = _purify(shape, A, best, 50) if shape.quadratic else best.T[None]
-    return g[..., 0]
 
 
 def predictions(shape: Shape, x: np.ndarray, chains: Chains) -> np.ndarray:
@@ -347,7 +366,10 @@ def _normal_block(shape: Shape, x: np.ndarray, chains: Chains) -> tuple[np.ndarr
     d, n, sites = shape.latent_dim, len(chains), len(chains.density)
     _, q, start = shape.unpack(x)
     T, S = shape.steps(x, chains.drive)
-    s0 = starts_of(shape, x, chains)
+    latents = None
+    if shape.start == "own" and shape.restricted:
+        latents = own_latents(shape, responses(shape, x, chains.drive), chains)
+    s0 = starts_of(shape, x, chains) if latents is None else shape.products(latents)
     # columns that move alike: the state, its derivatives by the coefficients, those by the start
     if shape.start == "own":
         by_start = np.broadcast_to(np.eye(D)[..., None], (D, D, n))
@@ -374,11 +396,8 @@ def _normal_block(shape: Shape, x: np.ndarray, chains: Chains) -> tuple[np.ndarr
         flat = J.reshape(len(J), -1)
         return flat @ flat.T, np.einsum("ksn,sn->nk", J, r)
     shared, own = (np.moveaxis(part, -1, 0) for part in (J[: coefficients + D], J[coefficients + D :]))  # (n, k, sites)
-    if shape.pure and shape.quadratic:
-        B = np.moveaxis(own, 0, -1) / np.where(chains.weight > 0, chains.weight, 1)
-        A, _ = _normal(B, chains)
-        best = _solve(A, _normal(B, chains)[1][..., None])[..., 0]
-        own = np.moveaxis(shape.tangents(_purify(shape, A, best)), -1, 0).mT @ own
+    if latents is not None:
+        own = np.moveaxis(shape.tangents(latents), -1, 0).mT @ own
     rest = r.T[:, :, None]
     cross = own @ shared.mT  # (n, own, k)
     inverse = _solve(own @ own.mT, np.concatenate([cross, own @ rest], axis=-1))

@@ -68,6 +68,11 @@ def padded(name: str, chains: object) -> tuple[np.ndarray, list[int]]:
     return out, [len(row) for row in rows]
 
 
+def unpadded(values: np.ndarray, lengths: list[int]) -> np.ndarray | list[np.ndarray]:
+    """Give values (n, sites) as the chains came: an array, or rows where their lengths differ."""
+    return values if len(set(lengths)) == 1 else [row[:n] for row, n in zip(values, lengths, strict=True)]
+
+
 def table(name: str, value: object, n: int, columns: int | None = None) -> np.ndarray:
     """Numbers that belong to chains, shape (n, numbers); one number a chain may come as (n,)."""
     out = _check.array(name, value, (1, 2))
@@ -150,8 +155,13 @@ class Given:
     @cached_property
     def total(self) -> float:
         """Weighted sum of squares of the density about its mean."""
-        w = self.weight**2
-        return float(np.sum(w * (self.density - np.sum(w * self.density) / w.sum()) ** 2))
+        return _fitting.variation(self.density, self.weight)
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Lowest and highest potential at which a density was measured."""
+        V = self.potential[self.seen]
+        return float(V.min()), float(V.max())
 
 
 def _holes(mask: object, lengths: list[int], shape: tuple[int, int]) -> np.ndarray:
@@ -225,8 +235,8 @@ class Problem:
         start = "told" if given.initial is not None else "own" if own else "fixed"
         shape = _fitting.Shape(latent_dim, len(powers), readout == "quadratic", start, told, copies, pure)
         tables = (None if x is None else _scaling(x) for x in (given.constants, given.initial))
-        unit, span = float(np.sqrt(np.mean(rho**2))), (float(V.min()), float(V.max()))
-        return cls(shape, Scaling(float(V.mean()), float(V.std())), unit, powers, *tables, span)
+        unit = float(np.sqrt(np.mean(rho**2)))
+        return cls(shape, Scaling(float(V.mean()), float(V.std())), unit, powers, *tables, given.span)
 
     @classmethod
     def of_law(cls, law: Law, given: Given, own: bool) -> Problem:
@@ -245,9 +255,8 @@ class Problem:
         shape = _fitting.Shape(
             law.latent_dim, len(law.powers), form.ndim == 2, kind, numbers, law.copies, form.ndim == 2
         )
-        rho, V = given.density[given.seen], given.potential[given.seen]
-        unit = float(np.sqrt(np.mean(rho**2))) or 1.0
-        span = law.span or (float(V.min()), float(V.max()))
+        unit = float(np.sqrt(np.mean(given.density[given.seen] ** 2))) or 1.0
+        span = law.span or given.span
         return cls(shape, Scaling(law.shift, law.scale), unit, law.powers, law.constants, told, span)
 
     def chains(self, given: Given) -> _fitting.Chains:
@@ -275,7 +284,7 @@ class Problem:
 
     def latents(self, x: np.ndarray, chains: _fitting.Chains) -> np.ndarray:
         """Latents (copies, d, n) at the left ends that suit chains with starts of their own."""
-        return _fitting.own_latents(self.shape, x, chains)
+        return _fitting.own_latents(self.shape, _fitting.responses(self.shape, x, chains.drive), chains)
 
     def solution(self, fit: _fitting.Fit, chains: _fitting.Chains) -> dict:
         """What a fit has come to, in the units of the data: all that makes a `Law` but its spacing and energy."""

@@ -19,7 +19,8 @@ from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 from sklearn.utils.validation import check_is_fitted
 
 from . import _check, _direct, store
-from ._problem import Given, Problem, padded, table
+from ._fitting import variation
+from ._problem import Given, Problem, padded, table, unpadded
 from .law import Dispersion, Law
 from .verdict import Limit, Verdict
 
@@ -138,18 +139,18 @@ class Discovery(BaseEstimator):
             raise ValueError('method must be "direct" for laws that labels drive; got "introspect"')
         self._look(given)
         lines = self._say(given, spacing, energy, sigma, mask)
-        train, test = self._split(given, groups)
-        seed = self._seed
+        seed = self._seed()
+        train, test = self._split(given, groups, seed)
         for old in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
             delattr(self, old)  # nothing of an earlier fit stays if this one fails
         self.spacing_, self.given_ = spacing_, lines
         noise = 0.0 if sigma is None else float(test.seen.sum() / test.total)
-        given_ = (train, test, self.prompt, self.members, seed, spacing_, energy, noise)
-        direct = _direct.discover(*given_)
+        asked = (train, test, self.prompt, self.members, seed, spacing_, energy, noise)
+        direct = _direct.discover(*asked)
         found, self.beside_ = direct, None
         if self.method == "introspect":
             introspection = import_module("rediscover.introspection")  # brings in TensorFlow
-            found = introspection.discover(*given_, self.training)
+            found = introspection.discover(*asked, self.training)
             self.beside_ = direct.verdict
         self.verdict_, self.law_, self.n_variables_ = found.verdict, found.law, found.variables
         self.history_, self._best, self._local = found.history, found.best, found.local
@@ -202,9 +203,7 @@ class Discovery(BaseEstimator):
                     )
                 start = law.start_from(V[:, : shown.shape[1]], shown, constants=labels)
             rho = law.predict(V, start, labels)
-        if isinstance(potential, list | tuple) and len(set(lengths)) > 1:
-            return [row[:n] for row, n in zip(rho, lengths, strict=True)]
-        return rho
+        return unpadded(rho, lengths)
 
     def score(
         self,
@@ -222,8 +221,7 @@ class Discovery(BaseEstimator):
         found = self.predict(given.potential, initial=initial, prompt=shown, labels=labels)
         w = given.weight.copy()
         w[:, : self.prompt] = 0
-        rest, centre = found - given.density, np.sum(w * given.density) / w.sum()
-        return float(1 - np.sum(w * rest**2) / np.sum(w * (given.density - centre) ** 2))
+        return 1 - float(np.sum(w * (found - given.density) ** 2)) / variation(given.density, w)
 
     def report(self, path: Path | str) -> Path:
         """Write one HTML page that holds everything: what was given and assumed, what was found, and how well it fits.
@@ -298,7 +296,6 @@ class Discovery(BaseEstimator):
         if not 0 < _check.number("held_out", self.held_out) < 1:
             raise ValueError(f"held_out must lie between 0 and 1; got {self.held_out!r}")
 
-    @property
     def _seed(self) -> int:
         state = self.random_state
         if state is None or isinstance(state, np.random.RandomState):
@@ -360,17 +357,17 @@ class Discovery(BaseEstimator):
             lines.append(("missing", f"{int((~given.seen).sum())} sites have no density"))
         return [*lines, ("held out", f"{self.held_out:.0%} of the pictures, on which the verdict rests")]
 
-    def _split(self, given: Given, groups) -> tuple[Given, Given]:
+    def _split(self, given: Given, groups, seed: int) -> tuple[Given, Given]:
         rows = np.arange(len(given))
         if groups is None:
-            kind = ShuffleSplit(1, test_size=self.held_out, random_state=self._seed)
+            kind = ShuffleSplit(1, test_size=self.held_out, random_state=seed)
         else:
             groups = np.asarray(groups)
             if groups.shape != (len(given),):
                 raise ValueError(f"groups must have one entry for each of {len(given)} pictures; got {groups.shape}")
             if len(np.unique(groups)) < 2:
                 raise ValueError("groups must be at least two, one to learn from and one to hold out; got 1")
-            kind = GroupShuffleSplit(1, test_size=self.held_out, random_state=self._seed)
+            kind = GroupShuffleSplit(1, test_size=self.held_out, random_state=seed)
         train, test = next(kind.split(rows, groups=groups))
         return given.take(train), given.take(test)
 
@@ -379,8 +376,7 @@ class Discovery(BaseEstimator):
         shown = test.density[:, : self.prompt] if self.prompt else None
         found = self.predict(test.potential, initial=test.initial, prompt=shown, labels=test.constants)
         w = test.weight**2
-        total = np.sum(w * (test.density - np.sum(w * test.density) / w.sum()) ** 2) / w.sum()
-        loss = np.sum(w * (found - test.density) ** 2, axis=1) / w.sum(1) / total
+        loss = np.sum(w * (found - test.density) ** 2, axis=1) / w.sum(1) / (test.total / w.sum())
         names = {"potential": test.potential, "density": np.where(test.seen, test.density, np.nan), "predicted": found}
         rows = {name: [row[:n].copy() for row, n in zip(x, lengths, strict=True)] for name, x in names.items()}
         return rows | {"loss": loss}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from .dataset import Dataset
 from .distiller import Schedule, Windows
 from .law import Law
 from .translator import Translator
-from .verdict import HUGE, give, judge
+from .verdict import HUGE, give, judge, net
 
 #: What is tried if nothing else is said: (readout, update, latent dimensions). `judge` needs these two.
 SCANS = [["quadratic", "linear", [1, 2, 3]], ["linear", "linear", [1, 2, 3, 4]]]
@@ -198,7 +199,7 @@ def discover(
         gru = translators.train(learn, epochs=epochs, batch=batch, seed=seed, folder=folder)
         bar.update()
         history["translator"] = gru.artifact.arrays["loss"].tolist()
-        missed = max(0.0, 1 - gru.score(check.potential, check.density, check.initial) - noise) / (1 - noise)
+        missed = net(1 - gru.score(check.potential, check.density, check.initial), noise)
         of = distiller.identity(gru, learn)
         for readout, dims in FORMS.items():
             near, far = (
@@ -213,14 +214,13 @@ def discover(
                 losses.setdefault(readout, {})[d] = min(float(loss.min()), HUGE) + missed
                 history[f"{readout}, {d}"] = found.artifact.arrays["loss"].tolist()
                 forms[readout, d] = Law.from_distiller(found, int(np.argmin(loss)), gru, learn)
-    site, settled = local(train, test), {}
+    site = local(train, test)
 
+    @cache
     def law(readout: str, d: int) -> Law:
-        if (readout, d) not in settled:
-            settled[readout, d] = at_rest(forms[readout, d], train, prompt > 0, spacing, energy)
-        return settled[readout, d]
+        return at_rest(forms[readout, d], train, prompt > 0, spacing, energy)
 
-    said = give(losses, law, max(0.0, site["loss"] - noise) / (1 - noise))
+    said = give(losses, law, net(site["loss"], noise))
     return Way(said, *named(said, losses, law), counted(starts, losses), site, history)
 
 

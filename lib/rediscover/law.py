@@ -19,7 +19,7 @@ from numpy.polynomial import Polynomial
 from scipy.linalg import eigh
 
 from . import _check, _fitting, simulator, store
-from ._problem import Given, Problem, Told, padded, state_form, table
+from ._problem import Given, Problem, Told, padded, state_form, table, unpadded
 from .dataset import Dataset, Scaling
 
 FORMAT, VERSION = "rediscover.law", 1
@@ -390,10 +390,7 @@ class Law:
             C = table("constants", constants, len(V), len(self.constants.shift))
         elif constants is not None:
             raise ValueError("constants must not be given: the law is driven by none")
-        rho = self._run(V, C, g)
-        if isinstance(potential, np.ndarray) or len(set(lengths)) == 1:
-            return rho
-        return [row[:n] for row, n in zip(rho, lengths, strict=True)]
+        return unpadded(self._run(V, C, g), lengths)
 
     def start_from(
         self,
@@ -1182,9 +1179,8 @@ def symmetric_square(T: np.ndarray) -> np.ndarray:
     T = _check.array("T", T)
     if T.shape[-2:] != (2, 2):
         raise ValueError(f"T must hold two-by-two matrices; got shape {T.shape}")
-    (a, b), (c, d) = np.moveaxis(T, (-2, -1), (0, 1))
-    S = [[a * a, 2 * a * b, b * b], [a * c, a * d + b * c, b * d], [c * c, 2 * c * d, d * d]]
-    return np.moveaxis(np.array(S), (0, 1), (-2, -1))
+    S = _fitting.Shape(2, 1, quadratic=True).lift(np.moveaxis(T, (-2, -1), (0, 1)))
+    return np.moveaxis(S, (0, 1), (-2, -1))
 
 
 def whiten(latents: np.ndarray) -> np.ndarray:

@@ -306,8 +306,8 @@ def give(
     >>> give(losses, law=None, local=1.0).kind
     'no law'
     """
-    found = {readout: {d: _net(loss, noise) for d, loss in by.items()} for readout, by in losses.items()}
-    local, linear, quadratic = _net(local, noise), found["linear"], found["quadratic"]
+    found = {readout: {d: net(loss, noise) for d, loss in by.items()} for readout, by in losses.items()}
+    local, linear, quadratic = net(local, noise), found["linear"], found["quadratic"]
     best = min(min(by.values()) for by in found.values())
     unexplained = Limit("unexplained", min(best, local), LIMITS["unexplained"])
     if not unexplained.passes:
@@ -330,7 +330,7 @@ def give(
     variables = evidence.elbow({0: 1.0} | {d: max(loss, 1e-300) for d, loss in linear.items()})
     if variables is None:
         variables = min(d for d, loss in linear.items() if loss <= 2 * min(linear.values()) + NEGLIGIBLE)
-    short = {}
+    short, fewer = {}, min(linear[1], linear[2], quadratic[1])  # numbers, which must not do
     for kind, readout, d, rivals in (
         ("one wave", "quadratic", 2, min(loss for d, loss in linear.items() if d <= 3)),
         ("density", "linear", 3, best),
@@ -338,8 +338,6 @@ def give(
         loss = found[readout][d]
         limits = [Limit("unexplained", loss, LIMITS["unexplained"])]
         limits.append(Limit("over its rivals", (loss + NEGLIGIBLE) / (rivals + NEGLIGIBLE), LIMITS["worse"]))
-        # fewer variables must not do
-        fewer = min(by[n] for by, top in ((linear, 2), (quadratic, 1)) for n in by if n <= top)
         limits.append(Limit("over fewer variables", 10 * loss / max(fewer, 1e-300), 1.0))
         which = law(readout, d)
         wave = which.dispersion()
@@ -354,23 +352,25 @@ def give(
             change = f"Nearest to its limit is “{far.name}”: {far.value:.3g} of {far.limit:g} would be too much."
             return Verdict(kind, 3, because, tuple(limits), change, wave)
         short[kind] = max(limits, key=lambda limit: limit.share if limit.share == limit.share else np.inf)
-    top = max(linear)
-    word = f"a law of {variables} variable{'s' if variables > 1 else ''}" if variables > 1 else "a law of 1 variable"
-    loss = linear[variables]
-    if loss > LIMITS["unexplained"] and variables == top:
-        word = f"a law of {top} variables"
     fault = short["one wave" if variables == 3 else "density"]
+    left = min(linear[variables], best)
     return Verdict(
-        word,
+        f"a law of {variables} variable{'s' if variables > 1 else ''}",
         variables,
-        f"{variables} leave {min(loss, best):.2%} of the density unexplained, and do not move like a wave.",
+        f"{variables} leave {left:.2%} of the density unexplained, and do not move like a wave.",
         (unexplained, memory, fault),
         f"It would be a wave but for “{fault.name}”: {fault.value:.3g}, where {fault.limit:g} is allowed.",
     )
 
 
-def _net(loss: float, noise: float) -> float:
-    """What is left beside noise, as a share of what is not noise."""
+def net(loss: float, noise: float) -> float:
+    """What a loss leaves beside noise, as a share of what is not noise.
+
+    Examples
+    --------
+    >>> net(0.2, noise=0.1), net(0.05, noise=0.1)
+    (0.11111111111111112, 0.0)
+    """
     return max(float(loss) - noise, 0.0) / max(1 - noise, 1e-12)
 
 

@@ -131,7 +131,7 @@ def test_it_is_cross_validated_by_groups_of_pictures(folds):
 def test_groups_reach_the_fit_within_a_fold(unsearched, monkeypatch):
     seen, split = [], Discovery._split
     monkeypatch.setattr(
-        Discovery, "_split", lambda self, given, groups: seen.append(groups) or split(self, given, groups)
+        Discovery, "_split", lambda self, given, groups, seed: seen.append(groups) or split(self, given, groups, seed)
     )
     with sklearn.config_context(enable_metadata_routing=True):
         asked = front().set_fit_request(groups=True)

@@ -42,7 +42,7 @@ FITTING += (
     "horizons",
     "race",
 )
-FITTING += ("climb", "covariance")
+FITTING += ("climb", "covariance", "own_latents", "_best", "_latents", "variation")
 #: What decides what a training gives, by the recipe that stands for it.
 CODE = {
     "translator": [*NETWORK, *RUN, *STANDARDISED, "translator.Translator.call", "translator.train"],
@@ -72,9 +72,12 @@ CODE = {
             f"_direct.{name}"
             for name in ("held_out", "_of_form", "_restricted", "_grown", "settle", "local", "_site_terms")
         ),
-        *(f"_problem.{name}" for name in ("Given.of", "Problem.of", "Problem.chains", "Problem.solution")),
+        *(
+            f"_problem.{name}"
+            for name in ("Given.of", "Given.span", "Problem.of", "Problem.chains", "Problem.solution")
+        ),
         *("law.Law.upright", "law.Law.dispersion", "law.Law.errors", "law._wave"),
-        *(f"verdict.{name}" for name in ("LIMITS", "NEGLIGIBLE", "give", "_net", "_of_wave")),
+        *(f"verdict.{name}" for name in ("LIMITS", "NEGLIGIBLE", "give", "net", "_of_wave")),
         *(f"introspection.{name}" for name in ("discover", "_rectangle")),
         *(f"discovery.Discovery.{name}" for name in ("__init__", "fit", "_split")),
     ],
